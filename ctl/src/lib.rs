@@ -1,0 +1,1 @@
+//! The client CLI: etcdctl's commands, flags and output.

@@ -1,0 +1,1 @@
+//! Reader and writer of etcd's own database file (bbolt, format version 2).

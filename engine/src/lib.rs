@@ -1,0 +1,1 @@
+//! The storage engine: a copy-on-write B+tree in one mapped file, and the revision-keyed MVCC store on it.

@@ -1,0 +1,1 @@
+//! The sans-I/O core: raft node, apply, leases, watches, membership.

@@ -1,0 +1,1 @@
+//! The server: threads, sockets, gRPC and HTTP services, flags and logs around the core.

@@ -1,0 +1,1 @@
+//! The offline CLI and the load generator.

@@ -1,0 +1,1 @@
+//! The log: block-aligned groups in recycled segments, one thread, group commit.
