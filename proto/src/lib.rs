@@ -4,6 +4,10 @@
 //! service names, field names and field numbers in there are etcd's, since clients depend on them. `bytes` fields are
 //! [`bytes::Bytes`](prost::bytes::Bytes). For each service there is a client module and a server module, such as
 //! `etcdserverpb::kv_client` and `etcdserverpb::kv_server`.
+//!
+//! The rest is what the messages do not say but clients rely on just as much: the texts and codes of errors
+//! ([`error`]), limits and defaults ([`limits`]), metadata ([`metadata`]), versions ([`version`]), and the reasons given
+//! to watchers ([`watch`]).
 
 /// Includes the generated code of one package. It is not ours to style: lints are off for it.
 macro_rules! package {
@@ -53,6 +57,12 @@ package!(
     /// Locks among clients.
     v3lockpb = "v3lockpb"
 );
+
+pub mod error;
+pub mod limits;
+pub mod metadata;
+pub mod version;
+pub mod watch;
 
 /// All packages above as an encoded `google.protobuf.FileDescriptorSet`, without comments: the source from which
 /// translators such as the JSON gateway learn fields, types and services.
