@@ -1,0 +1,1 @@
+//! Tests of apply over a real store.

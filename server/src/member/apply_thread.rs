@@ -1,0 +1,195 @@
+//! The apply thread: committed entries become state, watchers hear of it, proposers get their replies.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError};
+use holdfast_core::apply::{Applied, Applier, LeaseEffect};
+use holdfast_core::raft::{Committed, CommittedKind};
+use holdfast_engine::mvcc::{CompactProgress, RevisionChanges};
+use holdfast_proto::etcdserverpb::AlarmType;
+
+use super::checkpoint::Checkpointer;
+use super::leases::LeaseHandle;
+use super::mailbox::{AppliedNote, Mailbox};
+use super::quota::Quota;
+use super::shared::Shared;
+use super::waiters::Waiters;
+
+/// Entries applied in one transaction at the most: bounds how long the replies of the first wait for the last.
+const MAX_BATCH_ENTRIES: usize = 4096;
+/// Bytes of entries applied in one transaction at the most.
+const MAX_BATCH_BYTES: usize = 8 << 20;
+
+/// How physical compaction is paced.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct CompactionPace {
+    /// Rows removed in one step.
+    pub(super) rows: usize,
+    /// Pause between steps.
+    pub(super) pause: Duration,
+}
+
+/// The apply thread's state; see the module's description.
+pub(super) struct ApplyThread {
+    pub(super) applier: Applier,
+    pub(super) committed: Receiver<Vec<Committed>>,
+    pub(super) mailbox: Arc<Mailbox>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) waiters: Arc<Waiters>,
+    pub(super) leases: LeaseHandle,
+    pub(super) checkpointer: Checkpointer,
+    pub(super) quota: Arc<Quota>,
+    pub(super) on_changes: Box<dyn Fn(Vec<RevisionChanges>) + Send>,
+    pub(super) pace: CompactionPace,
+    pub(super) warning: Duration,
+    pub(super) on_applied: Box<dyn Fn(&Applied, Duration) + Send>,
+}
+
+impl ApplyThread {
+    /// Runs until the raft thread is gone or the store fails.
+    pub(super) fn run(mut self) {
+        // A compaction may have been cut off by the last stop.
+        let mut next_step = Some(Instant::now());
+        let mut held_back: Option<Vec<Committed>> = None;
+        loop {
+            let entries = match held_back.take() {
+                Some(entries) => entries,
+                None => match self.wait(next_step) {
+                    Ok(entries) => entries,
+                    Err(RecvTimeoutError::Timeout) => {
+                        match self.compact_step() {
+                            Ok(next) => next_step = next,
+                            Err(()) => return,
+                        }
+                        continue;
+                    }
+                    Err(RecvTimeoutError::Disconnected) => return,
+                },
+            };
+            let (batch, rest) = self.gather(entries);
+            held_back = rest;
+            match self.apply(batch) {
+                Ok(compacted) => {
+                    if compacted {
+                        next_step = Some(Instant::now());
+                    }
+                }
+                Err(()) => return,
+            }
+            // Steps go on under load too, or a busy member would never reclaim anything.
+            if next_step.is_some_and(|due| due <= Instant::now()) {
+                match self.compact_step() {
+                    Ok(next) => next_step = next,
+                    Err(()) => return,
+                }
+            }
+        }
+    }
+
+    fn wait(&self, next_step: Option<Instant>) -> Result<Vec<Committed>, RecvTimeoutError> {
+        match next_step {
+            Some(due) => self.committed.recv_deadline(due),
+            None => self.committed.recv().map_err(|_| RecvTimeoutError::Disconnected),
+        }
+    }
+
+    /// Takes what else is committed already, up to the bounds of one batch. Returns what did not fit.
+    fn gather(&self, mut batch: Vec<Committed>) -> (Vec<Committed>, Option<Vec<Committed>>) {
+        let mut bytes: usize = batch.iter().map(payload_bytes).sum();
+        while batch.len() < MAX_BATCH_ENTRIES && bytes < MAX_BATCH_BYTES {
+            match self.committed.try_recv() {
+                Ok(more) => {
+                    bytes += more.iter().map(payload_bytes).sum::<usize>();
+                    batch.extend(more);
+                }
+                Err(_) => break,
+            }
+        }
+        let rest = (batch.len() > MAX_BATCH_ENTRIES).then(|| batch.split_off(MAX_BATCH_ENTRIES));
+        (batch, rest)
+    }
+
+    fn apply(&mut self, batch: Vec<Committed>) -> Result<bool, ()> {
+        let bytes: usize = batch.iter().map(payload_bytes).sum();
+        let count = batch.len();
+        let started = Instant::now();
+        let applied = match self.applier.apply(batch, self.quota.is_exceeded()) {
+            Ok(applied) => applied,
+            Err(error) => {
+                self.shared.fail(error.to_string());
+                return Err(());
+            }
+        };
+        let took = started.elapsed();
+        (self.on_applied)(&applied, took);
+        if took > self.warning {
+            tracing::warn!(took = ?took, "expected-duration" = ?self.warning, entries = count, bytes, "apply request took too long");
+        }
+        self.checkpointer.published(bytes as u64);
+        Ok(self.spread(applied))
+    }
+
+    /// Tells everybody. Returns whether a compaction was accepted.
+    fn spread(&mut self, applied: Applied) -> bool {
+        let now = super::clock::boot_time();
+        for effect in &applied.leases {
+            self.leases.with(|lessor| match *effect {
+                LeaseEffect::Granted { id, seconds } => lessor.granted(id, seconds, now),
+                LeaseEffect::Revoked { id } => lessor.revoked(id),
+                LeaseEffect::Checkpointed { id, remaining_seconds } => lessor.checkpointed(id, remaining_seconds, now),
+            });
+        }
+        if applied.membership_changed {
+            self.shared.membership.store(Arc::new(self.applier.membership().clone()));
+        }
+        if applied.alarms_changed {
+            self.shared.alarms.store(Arc::new(self.applier.alarms().clone()));
+            self.quota.alarm_is(self.applier.alarms().raised_by(self.shared.member_id, AlarmType::Nospace));
+        }
+        self.shared.set_applied(applied.index);
+        self.mailbox.applied(AppliedNote {
+            index: applied.index,
+            conf_changes: applied.conf_changes,
+            term_started: applied.term_started.is_some(),
+        });
+        if let Some(term) = applied.term_started {
+            if self.shared.is_leader() && self.shared.term() == term {
+                self.leases.promote(now);
+            }
+            self.shared.term_started.send_replace(term);
+        }
+        if !applied.revisions.is_empty() {
+
+            (self.on_changes)(applied.revisions);
+        }
+        for (id, outcome) in applied.replies {
+            self.waiters.complete(id, outcome);
+        }
+        applied.compacted.is_some()
+    }
+
+    /// One bounded step of physical compaction. Returns when the next one is due.
+    fn compact_step(&mut self) -> Result<Option<Instant>, ()> {
+        match self.applier.compact_step(self.pace.rows) {
+            Ok(CompactProgress::Idle) => Ok(None),
+            Ok(CompactProgress::More) => Ok(Some(Instant::now() + self.pace.pause)),
+            Ok(CompactProgress::Done { revision }) => {
+                tracing::info!("compact-revision" = revision, "finished scheduled compaction");
+                self.shared.compacted.send_replace(revision);
+                Ok(None)
+            }
+            Err(error) => {
+                self.shared.fail(error.to_string());
+                Err(())
+            }
+        }
+    }
+}
+
+fn payload_bytes(entry: &Committed) -> usize {
+    match &entry.kind {
+        CommittedKind::Empty => 0,
+        CommittedKind::Request(payload) | CommittedKind::ConfChange(payload) => payload.len(),
+    }
+}

@@ -1,0 +1,83 @@
+//! Checkpoints in the background: the published state becomes durable, and the log before it may go.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
+use holdfast_engine::tree::Db;
+use holdfast_wal::Wal;
+
+use super::shared::Shared;
+
+/// A checkpoint begins when so many bytes of entries were applied since the last: it bounds what a restart replays. The
+/// tail that is replayed can be twice as long, since writes go on while the checkpoint runs.
+const CHECKPOINT_BYTES: u64 = 16 << 20;
+
+/// A checkpoint begins at the latest this long after something was published.
+const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Tells the checkpoint thread that something was published.
+pub(super) struct Checkpointer {
+    wake: Sender<()>,
+    bytes: u64,
+    last: Instant,
+}
+
+impl Checkpointer {
+    /// Starts the thread that makes `db` durable and releases the log behind it.
+    pub(super) fn start(
+        db: Db,
+        wal: Arc<Wal>,
+        shared: Arc<Shared>,
+        on_checkpoint: impl Fn(Duration) + Send + 'static,
+    ) -> std::io::Result<(Self, std::thread::JoinHandle<()>)> {
+        let (wake, woken) = bounded(1);
+        let thread = std::thread::Builder::new()
+            .name("checkpoint".into())
+            .spawn(move || run(&db, &wal, &shared, &woken, on_checkpoint))?;
+        Ok((Self { wake, bytes: 0, last: Instant::now() }, thread))
+    }
+
+    /// A batch of so many bytes of entries was published.
+    pub(super) fn published(&mut self, bytes: u64) {
+        self.bytes += bytes;
+        if self.bytes < CHECKPOINT_BYTES && self.last.elapsed() < CHECKPOINT_INTERVAL {
+            return;
+        }
+        match self.wake.try_send(()) {
+            Ok(()) => {
+                self.bytes = 0;
+                self.last = Instant::now();
+            }
+            // It is still busy with the last one; asked again after the next batch.
+            Err(TrySendError::Full(()) | TrySendError::Disconnected(())) => {}
+        }
+    }
+}
+
+fn run(db: &Db, wal: &Wal, shared: &Shared, woken: &Receiver<()>, on_checkpoint: impl Fn(Duration)) {
+    loop {
+        // The time-out catches what was published just before everything went quiet.
+        let stopping = match woken.recv_timeout(CHECKPOINT_INTERVAL) {
+            Ok(()) | Err(RecvTimeoutError::Timeout) => false,
+            Err(RecvTimeoutError::Disconnected) => true,
+        };
+        let stats = db.stats();
+        if stats.published_txn != stats.durable_txn {
+            let started = Instant::now();
+            match db.checkpoint() {
+                Ok(done) => {
+                    on_checkpoint(started.elapsed());
+                    wal.release(done.mark);
+                }
+                Err(error) => {
+                    shared.fail(format!("a checkpoint has failed: {error}"));
+                    return;
+                }
+            }
+        }
+        if stopping {
+            return;
+        }
+    }
+}

@@ -1,0 +1,304 @@
+//! Start: open what is there, or found a cluster, and set the threads going.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::thread::JoinHandle;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crossbeam_channel::unbounded;
+use holdfast_core::apply::{Applied, Applier, ApplyError};
+use holdfast_core::ids::{self, RequestIds};
+use holdfast_core::raft::{
+    ConfChange, ConfChangeContext, ConfChangeKind, LogView, Node, NodeError, Settings, tracing_logger,
+};
+use holdfast_engine::mvcc::RevisionChanges;
+use holdfast_proto::limits;
+use holdfast_wal::{Batch, Config as LogConfig, Entry, HardState, Wal, WalError};
+use parking_lot::Mutex;
+
+use super::apply_thread::{ApplyThread, CompactionPace};
+use super::checkpoint::Checkpointer;
+use super::leases::LeaseHandle;
+use super::mailbox::Mailbox;
+use super::quota::Quota;
+use super::raft_thread::RaftThread;
+use super::shared::Shared;
+use super::storage::{Opened, Storage, StorageError};
+use super::waiters::Waiters;
+use super::{Inner, Member, Running};
+use crate::config::{ClusterError, Config};
+
+/// Bytes by which a log entry may be larger than the request in it.
+const ENTRY_SLACK_BYTES: u64 = 64 << 10;
+
+/// Kind of a log entry that carries a configuration change; zero is a request.
+const KIND_CONF_CHANGE: u8 = 1;
+
+/// Why a member does not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// Its files cannot be used.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// Its log cannot be written.
+    #[error(transparent)]
+    Log(#[from] WalError),
+    /// Its stored state cannot be applied to.
+    #[error(transparent)]
+    Apply(#[from] ApplyError),
+    /// Raft does not accept its stored state.
+    #[error(transparent)]
+    Raft(#[from] NodeError),
+    /// The flags that describe the first cluster do not fit together.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+    /// More than one member.
+    #[error(
+        "--initial-cluster names {members} members: this version of holdfast runs clusters of one member; name only \
+         this member"
+    )]
+    ManyMembers {
+        /// How many.
+        members: usize,
+    },
+    /// A member that wants to join.
+    #[error("--initial-cluster-state=existing: this version of holdfast cannot join a running cluster")]
+    Join,
+    /// The system does not give a thread.
+    #[error("cannot start a thread: {0}")]
+    Thread(#[from] std::io::Error),
+}
+
+/// What the member tells those who measure it. All are called on the member's own threads and must not block.
+pub struct Observers {
+    /// A batch was applied, and how long it took.
+    pub applied: Box<dyn Fn(&Applied, Duration) + Send>,
+    /// A checkpoint took so long.
+    pub checkpoint: Box<dyn Fn(Duration) + Send>,
+    /// A group was written to the log.
+    pub log_write: Arc<dyn Fn(holdfast_wal::WriteReport) + Send + Sync>,
+    /// Changes of the key space, for watchers; by ascending revision.
+    pub changes: Box<dyn Fn(Vec<RevisionChanges>) + Send>,
+}
+
+/// Starts a member on `storage`. Must be called within a tokio runtime, on which its periodic tasks run.
+pub fn start(config: &Config, storage: &Storage, observers: Observers) -> Result<(Member, Running), StartError> {
+    let mailbox = Arc::new(Mailbox::default());
+    let log_config = log_config(config, &mailbox, Arc::clone(&observers.log_write));
+    let mut opened = if storage.is_initialized()? {
+        storage.reopen(log_config)?
+    } else {
+        let (member_id, cluster_id) = first_ids(config)?;
+        storage.create(log_config, member_id, cluster_id)?
+    };
+    found_if_empty(config, &mut opened)?;
+    run(config, opened, mailbox, observers)
+}
+
+fn log_config(
+    config: &Config,
+    mailbox: &Arc<Mailbox>,
+    on_write: Arc<dyn Fn(holdfast_wal::WriteReport) + Send + Sync>,
+) -> LogConfig {
+    let mailbox = Arc::clone(mailbox);
+    let entry_bytes = config.max_request_bytes + ENTRY_SLACK_BYTES;
+    let defaults = LogConfig::default();
+    LogConfig {
+        // A log whose entries were allowed to be larger before must stay readable.
+        max_entry_bytes: u32::try_from(entry_bytes).unwrap_or(u32::MAX).max(defaults.max_entry_bytes),
+        no_sync: config.unsafe_no_fsync,
+        on_durable: Arc::new(move |progress| mailbox.log_progress(progress)),
+        on_write: Some(on_write),
+        ..defaults
+    }
+}
+
+/// Ids of this member and of the cluster that the flags describe.
+fn first_ids(config: &Config) -> Result<(u64, u64), StartError> {
+    let members = first_members(config)?;
+    let cluster_id = ids::cluster_id(&members.keys().copied().collect::<Vec<_>>());
+    let own = members.iter().find(|(_, member)| member.name == config.name);
+    let member_id = *own.expect("the cluster was verified to name this member").0;
+    Ok((member_id, cluster_id))
+}
+
+/// The members that the flags name, by id.
+fn first_members(config: &Config) -> Result<BTreeMap<u64, ConfChangeContext>, StartError> {
+    let cluster = config.initial_cluster()?;
+    if config.initial_cluster_state == crate::config::ClusterState::Existing {
+        return Err(StartError::Join);
+    }
+    cluster.verify_bootstrap(&config.name, &config.advertise_peer_urls)?;
+    if cluster.0.len() > 1 {
+        return Err(StartError::ManyMembers { members: cluster.0.len() });
+    }
+    let members = cluster.0.into_iter().map(|(name, urls)| {
+        let mut urls: Vec<String> = urls.iter().map(ToString::to_string).collect();
+        urls.sort_unstable();
+        let id = ids::bootstrap_member_id(&urls, &config.initial_cluster_token);
+        (id, ConfChangeContext { id, peer_urls: Some(urls), name, ..ConfChangeContext::default() })
+    });
+    Ok(members.collect())
+}
+
+/// Gives a log that holds nothing yet the cluster's first configuration: one entry for each member, by ascending id, in
+/// term 1 and committed from the start. A crash between the creation of the log and this leads here again.
+fn found_if_empty(config: &Config, opened: &mut Opened) -> Result<(), StartError> {
+    if opened.hard_state.is_some() || !opened.entries.is_empty() || opened.store.view().mark() > 0 {
+        return Ok(());
+    }
+    let members = first_members(config)?;
+    let entries: Vec<Entry> = members
+        .into_iter()
+        .zip(1..)
+        .map(|((id, context), index)| {
+            let change =
+                ConfChange { request_id: 0, kind: ConfChangeKind::AddNode, node_id: id, context: Some(context) };
+            Entry { index, term: 1, kind: KIND_CONF_CHANGE, data: change.encode() }
+        })
+        .collect();
+    let hard_state = HardState { term: 1, vote: 0, commit: entries.len() as u64 };
+    // Tickets of raft's own batches begin at one. Durability is not waited for: nothing is acknowledged before raft's
+    // first batch, which the log makes durable after this one.
+    opened.wal.append(Batch { entries: entries.clone(), hard_state: Some(hard_state), ..Batch::default() }, 0);
+    opened.entries = entries;
+    opened.hard_state = Some(hard_state);
+    Ok(())
+}
+
+fn run(
+    config: &Config,
+    opened: Opened,
+    mailbox: Arc<Mailbox>,
+    observers: Observers,
+) -> Result<(Member, Running), StartError> {
+    let Opened { wal, store, member_id, cluster_id, hard_state, entries } = opened;
+    let wal = Arc::new(wal);
+    let min_ttl = limits::min_lease_ttl_seconds(config.election_timeout, config.heartbeat_interval);
+    let applier = Applier::open(store.clone(), min_ttl, config.max_learners)?;
+    let applied = applier.applied();
+    let log = log_view(&applier, hard_state, &entries, store.view().applied_term());
+    drop(entries);
+
+    let unix_millis = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64;
+    let ids = Arc::new(RequestIds::new(member_id, unix_millis));
+    let settings = Settings {
+        member_id,
+        election_ticks: config.election_ticks(),
+        pre_vote: config.pre_vote,
+        seed: member_id ^ unix_millis,
+    };
+    let node = Node::new(&settings, log, applied, &tracing_logger())?;
+
+    let shared = Arc::new(Shared::new(
+        member_id,
+        cluster_id,
+        applier.membership().clone(),
+        applier.alarms().clone(),
+        applied,
+    ));
+    let leases = LeaseHandle::new(applier.lessor()?, config.election_timeout);
+    let quota = Arc::new(Quota::new(store.db().clone(), config.quota_backend_bytes));
+    quota.alarm_is(applier.alarms().raised_by(member_id, holdfast_proto::etcdserverpb::AlarmType::Nospace));
+    let waiters = Arc::new(Waiters::default());
+    let (checkpointer, checkpoint_thread) =
+        Checkpointer::start(store.db().clone(), Arc::clone(&wal), Arc::clone(&shared), observers.checkpoint)?;
+
+    let (apply, committed) = unbounded();
+    let apply_thread = ApplyThread {
+        applier,
+        committed,
+        mailbox: Arc::clone(&mailbox),
+        shared: Arc::clone(&shared),
+        waiters: Arc::clone(&waiters),
+        leases: leases.clone(),
+        checkpointer,
+        quota: Arc::clone(&quota),
+        pace: CompactionPace { rows: config.compaction_batch_limit, pause: config.compaction_sleep_interval },
+        warning: config.warning_apply_duration,
+        on_applied: observers.applied,
+        on_changes: observers.changes,
+    };
+    let raft_thread = RaftThread {
+        node,
+        wal: Arc::clone(&wal),
+        mailbox: Arc::clone(&mailbox),
+        shared: Arc::clone(&shared),
+        waiters: Arc::clone(&waiters),
+        ids: Arc::clone(&ids),
+        apply,
+        tick: config.heartbeat_interval,
+        catch_up_entries: config.snapshot_catchup_entries,
+        on_leadership_lost: {
+            let leases = leases.clone();
+            Box::new(move || leases.demote())
+        },
+    };
+    let threads = vec![
+        spawn("raft", move || raft_thread.run())?,
+        spawn("apply", move || apply_thread.run())?,
+        checkpoint_thread,
+    ];
+    let member = Member(Arc::new(Inner {
+        shared,
+        mailbox,
+        waiters,
+        ids,
+        store,
+        leases,
+        quota,
+        wal: Arc::clone(&wal),
+        expired_leases: AtomicU64::new(0),
+        max_request_bytes: config.max_request_bytes,
+        request_timeout: config.request_timeout(),
+    }));
+    let tasks = super::tasks::start(&member, config);
+    Ok((member.clone(), Running { member, wal, threads: Mutex::new(threads), tasks: Mutex::new(tasks) }))
+}
+
+fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {
+    std::thread::Builder::new().name(name.into()).spawn(run)
+}
+
+/// The part of the log that raft needs: what the store does not hold yet.
+fn log_view(applier: &Applier, hard_state: Option<HardState>, entries: &[Entry], applied_term: u64) -> LogView {
+    let state = hard_state.unwrap_or_default();
+    let applied = applier.applied();
+    let mut raft_state = raft::eraftpb::HardState::default();
+    raft_state.term = state.term;
+    raft_state.vote = state.vote;
+    // The commit index is written with the batch after the one it speaks of; what is applied was committed.
+    raft_state.commit = state.commit.max(applied);
+    let (voters, learners) = applier.membership().voters_and_learners();
+    let conf_state = raft::eraftpb::ConfState { voters, learners, ..Default::default() };
+    let mut view = LogView::new(raft_state, conf_state, applied, applied_term);
+    let tail: Vec<raft::eraftpb::Entry> =
+        entries.iter().filter(|entry| entry.index > applied).map(raft_entry).collect();
+    view.append(&tail);
+    view
+}
+
+fn raft_entry(entry: &Entry) -> raft::eraftpb::Entry {
+    let mut raft_entry = raft::eraftpb::Entry {
+        term: entry.term,
+        index: entry.index,
+        data: entry.data.clone(),
+        ..Default::default()
+    };
+    raft_entry.set_entry_type(match entry.kind {
+        KIND_CONF_CHANGE => raft::eraftpb::EntryType::EntryConfChange,
+        _ => raft::eraftpb::EntryType::EntryNormal,
+    });
+    raft_entry
+}
+
+/// Waits for a log to be closed by all who hold it.
+pub(super) fn close_log(wal: Arc<Wal>) {
+    if let Some(wal) = Arc::into_inner(wal) {
+        if let Err(error) = wal.close() {
+            tracing::warn!(%error, "closing the log has failed");
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! What a member stores its state on, and how both parts are opened so that they fit together.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use holdfast_core::membership::MembershipError;
+use holdfast_engine::file::{FileError, MappedFile, PageFile};
+use holdfast_engine::mvcc::{MvccError, Store, trees};
+use holdfast_engine::tree::{Db, DbOptions};
+use holdfast_engine::{EngineError, OpenError};
+use holdfast_wal::{Config as LogConfig, DirectIo, Entry, FileDevice, HardState, LogDevice, Recovered, Wal, WalError};
+
+/// Name of the tree file in `member/snap`, as etcd names its own.
+pub const DB_FILE: &str = "db";
+
+/// Address space reserved for the tree file: the size it can never outgrow while it is open. Costs nothing.
+const RESERVE_BYTES: u64 = 1 << 42;
+
+/// Why a member's files cannot be used. The member does not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StorageError {
+    /// A directory or file cannot be reached.
+    #[error("cannot access data directory: {path}: {source}")]
+    Access {
+        /// Which.
+        path: String,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The tree file cannot be mapped.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The tree file cannot be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The tree file cannot be read.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The store in it cannot be read.
+    #[error(transparent)]
+    Mvcc(#[from] MvccError),
+    /// The membership in it cannot be read.
+    #[error(transparent)]
+    Membership(#[from] MembershipError),
+    /// The log cannot be opened.
+    #[error(transparent)]
+    Log(#[from] WalError),
+    /// The log's metadata is not what a member writes.
+    #[error("the log's metadata is not a member's: {what}; is this the log of another program?")]
+    Metadata {
+        /// What is wrong with it.
+        what: String,
+    },
+    /// Log and tree file do not continue each other.
+    #[error(
+        "the database holds everything up to entry {applied}, but the log begins at entry {first}: entries between them \
+         are missing; restore the log directory that belongs to this database, or add this member anew"
+    )]
+    Gap {
+        /// The database's applied index.
+        applied: u64,
+        /// The log's first entry.
+        first: u64,
+    },
+}
+
+/// The two parts of a member's storage, opened but not yet read.
+pub struct Storage {
+    /// The tree file.
+    pub pages: Arc<dyn PageFile>,
+    /// The log's segments.
+    pub log: Arc<dyn LogDevice>,
+}
+
+impl Storage {
+    /// The files under a data directory; missing directories are made for this user alone.
+    pub fn open(member_dir: &Path, log_dir: &Path) -> Result<Self, StorageError> {
+        let snap = member_dir.join("snap");
+        make_private(&snap)?;
+        make_private(log_dir)?;
+        let pages = Arc::new(MappedFile::open(&snap.join(DB_FILE), RESERVE_BYTES)?);
+        let log = Arc::new(FileDevice::open(log_dir, DirectIo::Auto)?);
+        Ok(Self { pages, log })
+    }
+
+    /// Whether there is a log already: then this is a restart.
+    pub fn is_initialized(&self) -> Result<bool, StorageError> {
+        Ok(!self.log.list().map_err(WalError::from)?.is_empty())
+    }
+
+    /// Opens log and store of a member that has started before.
+    pub(super) fn reopen(&self, config: LogConfig) -> Result<Opened, StorageError> {
+        let (wal, recovered) = Wal::open(Arc::clone(&self.log), config)?;
+        let Recovered { metadata, hard_state, entries, .. } = &recovered;
+        if let Some(torn) = &recovered.torn_tail {
+            tracing::warn!(?torn, "cut a torn tail off the log: it was never acknowledged");
+        }
+        let (member_id, cluster_id) = decode_metadata(metadata)?;
+        let first = entries.first().map(|entry| entry.index);
+        let store = self.open_store(first.map_or(0, |first| first - 1))?;
+        let applied = store.view().mark();
+        if let Some(first) = first.filter(|first| *first > applied + 1) {
+            return Err(StorageError::Gap { applied, first });
+        }
+        let hard_state = *hard_state;
+        let entries = recovered.entries;
+        Ok(Opened { wal, store, member_id, cluster_id, hard_state, entries })
+    }
+
+    /// Creates log and store of a member that starts for the first time, with the cluster's first configuration as the
+    /// log's first entries. Returns once these are handed to the log.
+    pub(super) fn create(&self, config: LogConfig, member_id: u64, cluster_id: u64) -> Result<Opened, StorageError> {
+        let wal = Wal::create(Arc::clone(&self.log), config, &encode_metadata(member_id, cluster_id))?;
+        let store = self.open_store(0)?;
+        Ok(Opened { wal, store, member_id, cluster_id, hard_state: None, entries: Vec::new() })
+    }
+
+    fn open_store(&self, min_mark: u64) -> Result<Store, StorageError> {
+        let options = DbOptions { reserve_bytes: RESERVE_BYTES, min_mark, ..DbOptions::default() };
+        let db = Db::open(Arc::clone(&self.pages), trees::SPECS, options)?;
+        Ok(Store::open(db)?)
+    }
+}
+
+/// A member's opened log and store.
+pub(super) struct Opened {
+    pub(super) wal: Wal,
+    pub(super) store: Store,
+    pub(super) member_id: u64,
+    pub(super) cluster_id: u64,
+    pub(super) hard_state: Option<HardState>,
+    pub(super) entries: Vec<Entry>,
+}
+
+const METADATA_BYTES: usize = 16;
+
+fn encode_metadata(member_id: u64, cluster_id: u64) -> [u8; METADATA_BYTES] {
+    let mut bytes = [0; METADATA_BYTES];
+    bytes[..8].copy_from_slice(&member_id.to_be_bytes());
+    bytes[8..].copy_from_slice(&cluster_id.to_be_bytes());
+    bytes
+}
+
+fn decode_metadata(bytes: &[u8]) -> Result<(u64, u64), StorageError> {
+    let bytes: [u8; METADATA_BYTES] = bytes.try_into().map_err(|_| StorageError::Metadata {
+        what: format!("it has {} bytes instead of {METADATA_BYTES}", bytes.len()),
+    })?;
+    let (member, cluster) = bytes.split_at(8);
+    let number = |half: &[u8]| u64::from_be_bytes(half.try_into().expect("half of sixteen bytes"));
+    Ok((number(member), number(cluster)))
+}
+
+/// Makes a directory that only its owner may enter.
+pub(crate) fn make_private(path: &Path) -> Result<(), StorageError> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(|source| StorageError::Access { path: path.display().to_string(), source })
+}

@@ -1,0 +1,108 @@
+//! What a member does from time to time: let leases end, compact by itself, say who it is.
+
+use std::time::Duration;
+
+use holdfast_proto::{etcdserverpb as pb, limits, membershippb, version};
+use tokio::task::JoinHandle;
+
+use super::Member;
+use super::auto_compaction::AutoCompactor;
+use crate::config::Config;
+
+/// Leases revoked in one look; with two looks a second it is twice etcd's rate of a thousand.
+const REVOKES_PER_LOOK: usize = 1000;
+
+/// Starts the periodic tasks.
+pub(super) fn start(member: &Member, config: &Config) -> Vec<JoinHandle<()>> {
+    let name = config.name.clone();
+    let client_urls = config.advertise_client_urls.iter().map(ToString::to_string).collect();
+    let mut tasks = vec![
+        tokio::spawn(publish(member.clone(), name, client_urls)),
+        tokio::spawn(let_leases_end(member.clone())),
+    ];
+    if let Some(compactor) = AutoCompactor::new(config.auto_compaction) {
+        tasks.push(tokio::spawn(compact(member.clone(), compactor)));
+    }
+    tasks
+}
+
+/// Tells the cluster this member's name and client URLs, and agrees on the cluster version when there is none yet.
+/// Tried until it works: clients find members by what is published here.
+async fn publish(member: Member, name: String, client_urls: Vec<String>) {
+    if member.wait_ready().await.is_err() {
+        return;
+    }
+    let member_id = member.status().member_id;
+    loop {
+        let known = member.members().into_iter().find(|known| known.id == member_id);
+        if known.is_some_and(|known| known.name == name && known.client_ur_ls == client_urls) {
+            break;
+        }
+        let attributes = membershippb::Attributes { name: name.clone(), client_urls: client_urls.clone() };
+        let request = membershippb::ClusterMemberAttrSetRequest { member_id, member_attributes: Some(attributes) };
+        let request =
+            pb::InternalRaftRequest { cluster_member_attr_set: Some(request), ..pb::InternalRaftRequest::default() };
+        match member.propose(request).await {
+            Ok(_) => tracing::info!(
+                "local-member-id" = format!("{member_id:x}"),
+                "cluster-id" = format!("{:x}", member.status().cluster_id),
+                "published local member to cluster through raft"
+            ),
+            Err(error) => tracing::warn!(%error, "failed to publish local member to cluster through raft"),
+        }
+    }
+    while member.cluster_version().is_none() {
+        let request = membershippb::ClusterVersionSetRequest { ver: version::CLUSTER_VERSION.to_owned() };
+        let request =
+            pb::InternalRaftRequest { cluster_version_set: Some(request), ..pb::InternalRaftRequest::default() };
+        match member.propose(request).await {
+            Ok(_) => tracing::info!("cluster-version" = version::CLUSTER_VERSION, "set initial cluster version"),
+            Err(error) => tracing::warn!(%error, "failed to set the cluster version"),
+        }
+    }
+}
+
+/// Revokes what is due. Only the leader has due leases.
+async fn let_leases_end(member: Member) {
+    let mut looks = tokio::time::interval(limits::LEASE_EXPIRY_CHECK);
+    looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        looks.tick().await;
+        let due = member.leases().take_due(REVOKES_PER_LOOK);
+        // Put into the log together; each is its own entry and its own revision.
+        let revocations = due.into_iter().map(|id| {
+            let member = member.clone();
+            async move {
+                let lease_revoke = Some(pb::LeaseRevokeRequest { id });
+                let request = pb::InternalRaftRequest { lease_revoke, ..pb::InternalRaftRequest::default() };
+                match member.propose(request).await {
+                    Ok(_) => member.0.expired_leases.fetch_add(1, std::sync::atomic::Ordering::Relaxed),
+                    Err(error) => {
+                        tracing::debug!(lease = id, %error, "failed to revoke a lease that has ended; it is tried again");
+                        0
+                    }
+                };
+            }
+        });
+        futures_util::future::join_all(revocations).await;
+    }
+}
+
+async fn compact(member: Member, mut compactor: AutoCompactor) {
+    let mut looks = tokio::time::interval(compactor.interval().max(Duration::from_millis(1)));
+    looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        looks.tick().await;
+        if member.status().leader != member.status().member_id {
+            continue;
+        }
+        let Some(revision) = compactor.look(member.view().revision()) else { continue };
+        tracing::info!(revision, "starting auto compaction");
+        let compaction = Some(pb::CompactionRequest { revision, physical: false });
+        let request = pb::InternalRaftRequest { compaction, ..pb::InternalRaftRequest::default() };
+        match member.propose(request).await {
+            Ok(_) => tracing::info!(revision, "completed auto compaction"),
+            Err(error) => tracing::warn!(revision, %error, "failed auto compaction"),
+        }
+    }
+}
