@@ -11,12 +11,12 @@ const FILES: &[&str] = &[
     "authpb.proto",
     "etcdserverpb/auth.proto",
     "etcdserverpb/cluster.proto",
+    "etcdserverpb/etcdserver.proto",
     "etcdserverpb/header.proto",
     "etcdserverpb/kv.proto",
     "etcdserverpb/lease.proto",
     "etcdserverpb/maintenance.proto",
     "etcdserverpb/raft_internal.proto",
-    "etcdserverpb/v2_request.proto",
     "etcdserverpb/watch.proto",
     "health.proto",
     "leasepb.proto",
@@ -35,7 +35,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     tonic_prost_build::configure()
         .bytes(".") // payloads are shared with the buffers they came in, not copied
         .btree_map(".") // the same message always encodes to the same bytes
-        .compile_fds(descriptors)?;
+        .compile_fds(with_readable_names(descriptors))?;
     Ok(())
 }
 
@@ -43,6 +43,20 @@ fn main() -> Result<(), Box<dyn Error>> {
 fn without_comments(mut descriptors: FileDescriptorSet) -> FileDescriptorSet {
     for file in &mut descriptors.file {
         file.source_code_info = None;
+    }
+    descriptors
+}
+
+/// The generator would make `peer_ur_ls` of `peerURLs`. Names do not go over the wire, so the code may have better ones;
+/// the descriptor set keeps etcd's, which JSON goes by.
+fn with_readable_names(mut descriptors: FileDescriptorSet) -> FileDescriptorSet {
+    let messages = descriptors.file.iter_mut().flat_map(|file| &mut file.message_type);
+    for field in messages.flat_map(|message| &mut message.field) {
+        match field.name() {
+            "peerURLs" => field.name = Some("peer_urls".to_owned()),
+            "clientURLs" => field.name = Some("client_urls".to_owned()),
+            _ => {}
+        }
     }
     descriptors
 }
