@@ -5,6 +5,7 @@
 //! - [`tree`]: several named trees of byte strings in one file. One writer, any number of readers; a
 //!   reader pins a root and takes no lock. Publishing (readers see it) and checkpointing (it survives a
 //!   crash) are two things.
+//! - [`mvcc`]: the revision-keyed store on those trees.
 //! - [`check`]: what a walk over the whole file found.
 //!
 //! The layout of the file is told byte by byte in `FORMAT.md`.
@@ -12,6 +13,7 @@
 pub mod check;
 pub mod error;
 pub mod file;
+pub mod mvcc;
 pub mod tree;
 
 pub use error::{Corruption, EngineError, OpenError};
