@@ -1,0 +1,156 @@
+//! Compaction: forgetting what was superseded up to a revision C.
+//!
+//! The logical half happens at once: C is written down, and nothing below it can be read any more. The physical half
+//! runs in bounded steps, each in a transaction together with the place that it has reached, so that a crash costs at
+//! most the last step.
+//!
+//! A step walks RECORDS from the last compaction up to C. Each record there superseded at most one version: the row of
+//! HISTORY just before it. That row and its record go. A deletion's own record goes too if it is below C; at exactly C
+//! it stays until the next compaction, because a watch may still start at C and must be told. So the next walk starts
+//! at the last compacted revision itself. What is left at or below C is the newest version of each living key.
+//!
+//! The cost follows the number of changes since the last compaction, not the size of the store.
+
+use super::error::MvccError;
+use super::history;
+use super::keyvalue::KeyValue;
+use super::meta::{self, COMPACT_CURSOR, FINISHED_COMPACT, SCHEDULED_COMPACT};
+use super::reader::{corrupt, decode_record_key};
+use super::revision::{RecordKey, Revision};
+use super::trees::{HISTORY, META, RECORDS};
+use super::txn::ApplyTxn;
+use crate::tree::TreeRead;
+
+/// A step is closed early when it has collected this many bytes of keys: keys may be long.
+const STEP_BYTES: usize = 4 << 20;
+
+/// How far the physical half of compaction has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CompactProgress {
+    /// There is nothing to do.
+    Idle,
+    /// There is more to do.
+    More,
+    /// This step was the last one.
+    Done {
+        /// The compacted revision.
+        revision: i64,
+    },
+}
+
+/// What a step has found, before it removes anything.
+#[derive(Default)]
+struct Step {
+    /// Keys of rows of HISTORY, each with its record.
+    superseded: Vec<(Vec<u8>, RecordKey)>,
+    tombstones: Vec<RecordKey>,
+    bytes: usize,
+    /// Where the next step starts; `None` when everything has been seen.
+    next: Option<RecordKey>,
+}
+
+impl ApplyTxn {
+    /// Compacts at `revision`, logically and at once; [`ApplyTxn::compact_step`] does the rest. It must be above the
+    /// last compaction and not above the current revision.
+    pub fn compact(&mut self, revision: i64) -> Result<(), MvccError> {
+        let last = self.position.compact_revision();
+        if revision <= last {
+            return Err(MvccError::Compacted { revision, compact_revision: last });
+        }
+        if revision > self.revision() {
+            return Err(MvccError::FutureRevision { revision, current: self.revision() });
+        }
+        // An unfinished walk may have left deletions at its own target, which are below the new one.
+        if let Some(cursor) = meta::read_cursor(&self.txn)?
+            && cursor.revision.main >= last
+        {
+            self.write_cursor(RecordKey::put(Revision::new(last, 0)))?;
+        }
+        meta::write_compaction(&mut self.txn, SCHEDULED_COMPACT, revision)?;
+        self.position.scheduled = revision;
+        Ok(())
+    }
+
+    /// One step of the physical half: looks at no more than `max_rows` records (at least one).
+    pub fn compact_step(&mut self, max_rows: usize) -> Result<CompactProgress, MvccError> {
+        let target = self.position.scheduled;
+        if target <= self.position.finished {
+            return Ok(CompactProgress::Idle);
+        }
+        let step = self.find_step(target, max_rows.max(1))?;
+        for (row_key, record) in &step.superseded {
+            self.remove_record(*record)?;
+            if !self.txn.delete(HISTORY, row_key)? {
+                return Err(corrupt(HISTORY, row_key, "the row was there a moment ago"));
+            }
+        }
+        for tombstone in &step.tombstones {
+            self.remove_record(*tombstone)?;
+        }
+        if let Some(next) = step.next {
+            self.write_cursor(next)?;
+            return Ok(CompactProgress::More);
+        }
+        self.txn.delete(META, COMPACT_CURSOR)?;
+        meta::write_compaction(&mut self.txn, FINISHED_COMPACT, target)?;
+        self.position.finished = target;
+        Ok(CompactProgress::Done { revision: target })
+    }
+
+    fn find_step(&self, target: i64, max_rows: usize) -> Result<Step, MvccError> {
+        let start = match meta::read_cursor(&self.txn)? {
+            Some(cursor) => cursor,
+            None => RecordKey::put(Revision::new(self.position.finished.max(0), 0)),
+        };
+        let mut step = Step::default();
+        let mut cursor = self.txn.cursor(RECORDS);
+        cursor.seek(&start.encode())?;
+        let mut rows = 0;
+        while let Some((key, wire)) = cursor.entry()? {
+            let record = decode_record_key(key)?;
+            if record.revision.main > target {
+                break;
+            }
+            if rows == max_rows || step.bytes >= STEP_BYTES {
+                step.next = Some(record);
+                break;
+            }
+            self.look_at(record, wire, target, &mut step)?;
+            rows += 1;
+            cursor.next()?;
+        }
+        Ok(step)
+    }
+
+    fn look_at(&self, record: RecordKey, wire: &[u8], target: i64, step: &mut Step) -> Result<(), MvccError> {
+        let kv =
+            KeyValue::decode(wire).ok_or_else(|| corrupt(RECORDS, &record.encode(), "unreadable record"))?;
+        // The first version of a key superseded nothing, and a look-up costs more than this.
+        let is_first = !record.tombstone && kv.version == 1;
+        if !is_first
+            && let Some(row) = self.reader().last_superseded(kv.key, record.revision)?
+            && row.by == record.revision
+        {
+            let mut row_key = Vec::new();
+            history::encode_key(kv.key, row.info.modified, &mut row_key);
+            step.bytes += row_key.len();
+            step.superseded.push((row_key, RecordKey::put(row.info.modified)));
+        }
+        if record.tombstone && record.revision.main < target {
+            step.tombstones.push(record);
+        }
+        Ok(())
+    }
+
+    fn remove_record(&mut self, record: RecordKey) -> Result<(), MvccError> {
+        let key = record.encode();
+        if self.txn.delete(RECORDS, &key)? {
+            return Ok(());
+        }
+        Err(corrupt(RECORDS, &key, "a row names this record, but it is missing"))
+    }
+
+    fn write_cursor(&mut self, record: RecordKey) -> Result<(), MvccError> {
+        Ok(self.txn.put(META, COMPACT_CURSOR, &record.encode())?)
+    }
+}

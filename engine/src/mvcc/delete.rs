@@ -1,0 +1,107 @@
+//! Deleting a range, be it one key or a million, in one revision.
+//!
+//! LIVE is walked in batches: a batch of keys is copied out, the walk is left, the keys are deleted, and the walk goes
+//! on behind them. So the memory that it takes beside the transaction's own pages is one batch, and the events.
+
+use super::error::MvccError;
+use super::keyrange::{KeyRange, successor};
+use super::live::VersionInfo;
+use super::reader::Reader;
+use super::scan::Scan;
+use super::txn::ApplyTxn;
+use crate::tree::TreeRead;
+use bytes::Bytes;
+use std::ops::Range;
+
+/// Keys in a batch.
+const BATCH_KEYS: usize = 512;
+/// A batch is closed early when its keys have this many bytes: keys may be long.
+const BATCH_BYTES: usize = 1 << 20;
+
+/// What a deletion did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Deleted {
+    /// Keys deleted.
+    pub count: i64,
+    /// Their versions before, in wire form and key order, if asked for.
+    pub prev_kvs: Vec<Bytes>,
+}
+
+impl ApplyTxn {
+    /// Deletes every key of a range (see [`KeyRange`]): one change for each key, in key order.
+    ///
+    /// # Panics
+    ///
+    /// Outside a revision.
+    pub fn delete_range(
+        &mut self,
+        key: &[u8],
+        range_end: &[u8],
+        prev_kvs: bool,
+    ) -> Result<Deleted, MvccError> {
+        assert!(self.in_revision(), "a write outside begin_revision and end_revision");
+        let range = KeyRange::new(key, range_end);
+        let mut deleted = Deleted::default();
+        let mut batch = Batch::default();
+        let mut from = key.to_vec();
+        loop {
+            batch.fill(&self.reader(), range.starting_at(&from))?;
+            for (key, info) in batch.iter() {
+                if prev_kvs {
+                    deleted.prev_kvs.push(Bytes::copy_from_slice(self.reader().record(info)?));
+                }
+                self.delete_one(key, info)?;
+            }
+            deleted.count += batch.rows.len() as i64;
+            match batch.iter().last() {
+                Some((last, _)) if batch.is_cut => from = successor(last),
+                _ => return Ok(deleted),
+            }
+        }
+    }
+}
+
+/// Rows of LIVE, copied out.
+#[derive(Default)]
+struct Batch {
+    keys: Vec<u8>,
+    rows: Vec<(Range<usize>, VersionInfo)>,
+    /// Whether there may be more rows behind it.
+    is_cut: bool,
+}
+
+impl Batch {
+    fn fill<T: TreeRead>(&mut self, reader: &Reader<'_, T>, range: KeyRange<'_>) -> Result<(), MvccError> {
+        self.keys.clear();
+        self.rows.clear();
+        self.is_cut = false;
+        if range.is_empty() {
+            return Ok(());
+        }
+        if let Some(key) = range.single() {
+            if let Some(info) = reader.live(key)? {
+                self.push(key, info);
+            }
+            return Ok(());
+        }
+        let mut scan = Scan::new(reader, range, reader.revision)?;
+        while let Some(row) = scan.next()? {
+            self.push(&row.key, row.info);
+            if self.rows.len() >= BATCH_KEYS || self.keys.len() >= BATCH_BYTES {
+                self.is_cut = true;
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn push(&mut self, key: &[u8], info: VersionInfo) {
+        let start = self.keys.len();
+        self.keys.extend_from_slice(key);
+        self.rows.push((start..self.keys.len(), info));
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (&[u8], &VersionInfo)> {
+        self.rows.iter().map(|(span, info)| (&self.keys[span.clone()], info))
+    }
+}

@@ -1,0 +1,247 @@
+//! The writer: a batch of revisions in one transaction.
+//!
+//! ```text
+//! begin_revision   put, delete_range …   end_revision → changes      once for each log entry that writes
+//! …
+//! set_mark, publish                                                  once for the batch
+//! ```
+//!
+//! All writes between `begin_revision` and `end_revision` share one main revision, their order is the sub revision. A
+//! revision is used only if something changed. Reads in between see what was written so far, at the revision that is
+//! being written.
+//!
+//! One change writes up to five rows: its record; the row of HISTORY for the version that it supersedes; the row of
+//! LIVE; and those of `LEASE_KEYS`. After an error the transaction must be dropped: part of a change may be in it.
+
+use super::changes::{Change, RevisionChanges, deletion_event};
+use super::entries::Entries;
+use super::error::MvccError;
+use super::hash::HashKv;
+use super::history::{self, HistoryRow};
+use super::keyvalue::KeyValue;
+use super::leases;
+use super::live::{self, VersionInfo};
+use super::meta::{self, CURRENT_REVISION, Position};
+use super::query::RangeQuery;
+use super::range::RangeResult;
+use super::reader::Reader;
+use super::revision::{RecordKey, Revision};
+use super::trees::{HISTORY, LIVE, META, RECORDS, is_versioned, name};
+use super::view::reads;
+use crate::tree::{TreeId, TreeRead, WriteTxn};
+use bytes::Bytes;
+
+/// A batch of writes. Dropped without [`ApplyTxn::publish`] it leaves no trace.
+pub struct ApplyTxn {
+    pub(super) txn: WriteTxn,
+    pub(super) position: Position,
+    /// The current revision when the batch began.
+    began_at: i64,
+    open: Option<OpenRevision>,
+    pub(super) scratch: Scratch,
+    /// The last record given to [`ApplyTxn::load_record`].
+    pub(super) last_loaded: Option<Revision>,
+}
+
+/// The revision that is being written.
+struct OpenRevision {
+    main: i64,
+    changes: Vec<Change>,
+}
+
+/// Buffers that are used again for each row.
+#[derive(Default)]
+pub(super) struct Scratch {
+    pub(super) key: Vec<u8>,
+    pub(super) value: Vec<u8>,
+}
+
+impl ApplyTxn {
+    pub(crate) fn new(txn: WriteTxn) -> Result<Self, MvccError> {
+        let position = Position::read(&txn)?;
+        let began_at = position.revision;
+        Ok(Self { txn, position, began_at, open: None, scratch: Scratch::default(), last_loaded: None })
+    }
+
+    pub(crate) fn reader(&self) -> Reader<'_, WriteTxn> {
+        Reader {
+            tree: &self.txn,
+            revision: self.revision(),
+            compact_revision: self.position.compact_revision(),
+        }
+    }
+
+    /// The current revision: the one that is being written, as soon as something was written in it.
+    pub fn revision(&self) -> i64 {
+        match &self.open {
+            Some(open) if !open.changes.is_empty() => open.main,
+            _ => self.position.revision,
+        }
+    }
+
+    /// Starts a revision.
+    ///
+    /// # Panics
+    ///
+    /// When one is open already.
+    pub fn begin_revision(&mut self) {
+        assert!(self.open.is_none(), "the revision before has not been ended");
+        let main =
+            self.position.revision.checked_add(1).expect("2^63 revisions are never reached by counting");
+        self.open = Some(OpenRevision { main, changes: Vec::new() });
+    }
+
+    /// Ends the revision and tells what changed; `None`, and no revision is used, when nothing did.
+    ///
+    /// # Panics
+    ///
+    /// When none is open.
+    pub fn end_revision(&mut self) -> Option<RevisionChanges> {
+        let open = self.open.take().expect("end_revision without begin_revision");
+        if open.changes.is_empty() {
+            return None;
+        }
+        self.position.revision = open.main;
+        Some(RevisionChanges { revision: open.main, changes: open.changes })
+    }
+
+    /// Writes a version of `key`, attached to `lease` (0: to none). Whether the lease exists is the caller's business.
+    ///
+    /// # Panics
+    ///
+    /// Outside a revision.
+    pub fn put(&mut self, key: &[u8], value: &[u8], lease: i64) -> Result<(), MvccError> {
+        let modified = self.next_revision();
+        let old = self.reader().live(key)?;
+        let (create_revision, version) =
+            old.map_or((modified.main, 1), |old| (old.create_revision, old.version + 1));
+        let kv = KeyValue { key, create_revision, mod_revision: modified.main, version, value, lease };
+        let record = kv.encode();
+        let info = VersionInfo { create_revision, modified, version, lease, record_len: record.len() as u64 };
+        self.write_version(key, &info, &record, old.as_ref())?;
+        let created = create_revision == modified.main;
+        self.note(Change::put(Bytes::from(record), key.len(), created));
+        Ok(())
+    }
+
+    /// Deletes a living key.
+    pub(super) fn delete_one(&mut self, key: &[u8], old: &VersionInfo) -> Result<(), MvccError> {
+        let at = self.next_revision();
+        let record = KeyValue { key, ..KeyValue::default() }.encode();
+        self.write_tombstone(key, at, &record, Some(old))?;
+        let event = deletion_event(key, at.main).encode();
+        self.note(Change::deletion(Bytes::from(event), key.len()));
+        Ok(())
+    }
+
+    /// The revision of the next change.
+    fn next_revision(&self) -> Revision {
+        let open = self.open.as_ref().expect("a write outside begin_revision and end_revision");
+        Revision::new(open.main, open.changes.len() as i64)
+    }
+
+    fn note(&mut self, change: Change) {
+        self.open.as_mut().expect("a change was just written in it").changes.push(change);
+    }
+
+    /// The rows of a put; `old` is the living version that it supersedes.
+    pub(super) fn write_version(
+        &mut self,
+        key: &[u8],
+        info: &VersionInfo,
+        record: &[u8],
+        old: Option<&VersionInfo>,
+    ) -> Result<(), MvccError> {
+        self.txn.put(RECORDS, &RecordKey::put(info.modified).encode(), record)?;
+        if let Some(old) = old {
+            self.supersede(key, old, info.modified, false)?;
+        }
+        live::encode(info, &mut self.scratch.value);
+        self.txn.put(LIVE, key, &self.scratch.value)?;
+        let old_lease = old.map_or(0, |old| old.lease);
+        leases::move_key(&mut self.txn, key, old_lease, info.lease, &mut self.scratch.key)
+    }
+
+    /// The rows of a deletion at `at`; `old` is the living version that it supersedes.
+    pub(super) fn write_tombstone(
+        &mut self,
+        key: &[u8],
+        at: Revision,
+        record: &[u8],
+        old: Option<&VersionInfo>,
+    ) -> Result<(), MvccError> {
+        self.txn.put(RECORDS, &RecordKey::tombstone(at).encode(), record)?;
+        let Some(old) = old else { return Ok(()) };
+        self.supersede(key, old, at, true)?;
+        self.txn.delete(LIVE, key)?;
+        leases::move_key(&mut self.txn, key, old.lease, 0, &mut self.scratch.key)
+    }
+
+    fn supersede(
+        &mut self,
+        key: &[u8],
+        old: &VersionInfo,
+        by: Revision,
+        by_tombstone: bool,
+    ) -> Result<(), MvccError> {
+        history::encode_key(key, old.modified, &mut self.scratch.key);
+        HistoryRow { by, by_tombstone, info: *old }.encode(&mut self.scratch.value);
+        Ok(self.txn.put(HISTORY, &self.scratch.key, &self.scratch.value)?)
+    }
+
+    /// Writes an entry of one of the small trees.
+    ///
+    /// # Panics
+    ///
+    /// When the tree, or the key of META, is the store's own.
+    pub fn aux_put(&mut self, tree: TreeId, key: &[u8], value: &[u8]) -> Result<(), MvccError> {
+        assert_small(tree, key);
+        Ok(self.txn.put(tree, key, value)?)
+    }
+
+    /// Deletes an entry of one of the small trees; tells whether there was one.
+    ///
+    /// # Panics
+    ///
+    /// As [`ApplyTxn::aux_put`].
+    pub fn aux_delete(&mut self, tree: TreeId, key: &[u8]) -> Result<bool, MvccError> {
+        assert_small(tree, key);
+        Ok(self.txn.delete(tree, key)?)
+    }
+
+    /// An entry of any tree, as it is stored.
+    pub fn aux_get(&self, tree: TreeId, key: &[u8]) -> Result<Option<&[u8]>, MvccError> {
+        self.aux(tree, key)
+    }
+
+    /// Sets the number that is published with the batch: the index of the last entry applied in it.
+    pub fn set_mark(&mut self, applied_index: u64) {
+        self.txn.set_mark(applied_index);
+    }
+
+    /// Shows the batch to readers, all at once. It is durable after the next checkpoint.
+    ///
+    /// # Panics
+    ///
+    /// When a revision is still open.
+    pub fn publish(mut self) -> Result<(), MvccError> {
+        assert!(self.open.is_none(), "publish inside a revision");
+        if self.position.revision != self.began_at {
+            meta::write_number(&mut self.txn, CURRENT_REVISION, self.position.revision as u64)?;
+        }
+        self.txn.publish()?;
+        Ok(())
+    }
+
+    /// Whether writes would belong to an open revision.
+    pub(super) fn in_revision(&self) -> bool {
+        self.open.is_some()
+    }
+}
+
+fn assert_small(tree: TreeId, key: &[u8]) {
+    assert!(!is_versioned(tree), "tree {} is written by puts and deletes only", name(tree));
+    assert!(tree != META || !meta::is_reserved(key), "META key {} is the store's own", key.escape_ascii());
+}
+
+reads!(ApplyTxn);
