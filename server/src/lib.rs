@@ -1,1 +1,7 @@
 //! The server: threads, sockets, gRPC and HTTP services, flags and logs around the core.
+
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+pub mod config;
+pub mod logging;
+pub mod version;
