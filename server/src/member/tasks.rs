@@ -35,7 +35,7 @@ async fn publish(member: Member, name: String, client_urls: Vec<String>) {
     let member_id = member.status().member_id;
     loop {
         let known = member.members().into_iter().find(|known| known.id == member_id);
-        if known.is_some_and(|known| known.name == name && known.client_ur_ls == client_urls) {
+        if known.is_some_and(|known| known.name == name && known.client_urls == client_urls) {
             break;
         }
         let attributes = membershippb::Attributes { name: name.clone(), client_urls: client_urls.clone() };

@@ -44,8 +44,8 @@ impl Member {
         etcdserverpb::Member {
             id: self.id,
             name: self.name.clone(),
-            peer_ur_ls: self.peer_urls.clone(),
-            client_ur_ls: self.client_urls.clone(),
+            peer_urls: self.peer_urls.clone(),
+            client_urls: self.client_urls.clone(),
             is_learner: self.is_learner,
         }
     }
