@@ -7,7 +7,7 @@ use holdfast_proto::etcdserverpb as pb;
 use pb::alarm_request::AlarmAction;
 use prost::Message as _;
 
-use super::{Failure, header};
+use super::{Failure, header, unreadable};
 
 /// The alarms in force, each a member and a kind. Kinds outside etcd's enum are kept as they are.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -17,9 +17,10 @@ impl Alarms {
     /// Reads what the store holds.
     pub(super) fn load(view: &View) -> Result<Self, MvccError> {
         let mut alarms = BTreeSet::new();
-        for (key, _) in view.aux_entries(trees::ALARMS)? {
-            let alarm = pb::AlarmMember::decode(&key[..])
-                .map_err(|error| MvccError::bad_record(format!("an alarm does not decode: {error}")))?;
+        for entry in view.aux_entries(trees::ALARMS)? {
+            let (key, _) = entry?;
+            let alarm = pb::AlarmMember::decode(key)
+                .map_err(|_| unreadable(trees::ALARMS, key, "the key is not an AlarmMember"))?;
             alarms.insert((alarm.alarm, alarm.member_id));
         }
         Ok(Self(alarms))

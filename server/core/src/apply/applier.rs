@@ -24,16 +24,17 @@ impl Applier {
     /// Over a store, with what it holds of members and alarms. `min_lease_ttl` is in seconds and, like `max_learners`,
     /// must be equal on all members.
     pub fn open(store: Store, min_lease_ttl: i64, max_learners: usize) -> Result<Self, ApplyError> {
-        let view = store.view();
-        let membership = membership::load(&view, max_learners)?;
-        let alarms = Alarms::load(&view).map_err(|source| ApplyError::Store { index: view.mark(), source })?;
+        let view = store.view().map_err(|source| ApplyError::Store { index: 0, source })?;
         let applied = view.mark();
+        let membership = membership::load(&view, max_learners)?;
+        let alarms = Alarms::load(&view).map_err(|source| ApplyError::Store { index: applied, source })?;
         Ok(Self { store, membership, alarms, min_lease_ttl, applied })
     }
 
     /// A lessor with the leases that the store holds.
     pub fn lessor(&self) -> Result<Lessor, ApplyError> {
-        lease::load(&self.store.view()).map_err(|source| ApplyError::Store { index: self.applied, source })
+        let leases = self.store.view().and_then(|view| lease::load(&view));
+        leases.map_err(|source| ApplyError::Store { index: self.applied, source })
     }
 
     /// Index of the last applied entry.
@@ -58,7 +59,8 @@ impl Applier {
     /// # Errors
     /// [`ApplyError`]: nothing of the batch is published, and the member must stop.
     pub fn apply(&mut self, entries: Vec<Committed>, over_quota: bool) -> Result<Applied, ApplyError> {
-        let mut batch = Batch { txn: self.store.begin(), out: Applied::default(), over_quota };
+        let begun = self.store.begin().map_err(|source| ApplyError::Store { index: self.applied, source });
+        let mut batch = Batch { txn: begun?, out: Applied::default(), over_quota };
         for entry in entries {
             let (index, term) = (entry.index, entry.term);
             assert!(index > self.applied, "entry {index} is already applied (up to {})", self.applied);
@@ -83,7 +85,7 @@ impl Applier {
     /// Removes at most `max_rows` rows of what the last compaction let go, in a transaction of its own.
     pub fn compact_step(&mut self, max_rows: usize) -> Result<CompactProgress, ApplyError> {
         let failed = |source| ApplyError::Store { index: self.applied, source };
-        let mut txn = self.store.begin();
+        let mut txn = self.store.begin().map_err(failed)?;
         let progress = txn.compact_step(max_rows).map_err(failed)?;
         if progress != CompactProgress::Idle {
             txn.set_mark(self.applied);

@@ -2,13 +2,13 @@
 
 use bytes::Bytes;
 use holdfast_engine::mvcc::{
-    ApplyTxn, KeyValue, MvccError, RangeQuery, RangeResult, SortOrder, SortTarget, View, trees,
+    ApplyTxn, MvccError, RangeQuery, RangeResult, SortOrder, SortTarget, View, trees,
 };
 use holdfast_proto::error::EtcdError;
 use holdfast_proto::{etcdserverpb as pb, mvccpb};
 use prost::Message as _;
 
-use super::{Failure, header};
+use super::{Failure, header, key_value, unreadable};
 
 /// What a range or a comparison needs of the state: served by the transaction that is being applied, and by a pinned
 /// view for requests that change nothing.
@@ -57,7 +57,7 @@ pub(super) fn put(txn: &mut ApplyTxn, request: &pb::PutRequest) -> Result<pb::Pu
     let (mut value, mut lease) = (&request.value[..], request.lease);
     if request.ignore_value || request.ignore_lease {
         let stored = previous.as_ref().ok_or(EtcdError::KeyNotFound)?;
-        let stored = KeyValue::decode(stored)?;
+        let stored = key_value(stored)?;
         if request.ignore_value {
             value = stored.value;
         }
@@ -132,5 +132,5 @@ pub fn range_response(result: &RangeResult, revision: i64) -> Result<pb::RangeRe
 }
 
 fn decode_kv(wire: &Bytes) -> Result<mvccpb::KeyValue, MvccError> {
-    mvccpb::KeyValue::decode(wire.clone()).map_err(|error| MvccError::bad_record(error.to_string()))
+    mvccpb::KeyValue::decode(wire.clone()).map_err(|_| unreadable(trees::RECORDS, wire, "not a KeyValue"))
 }

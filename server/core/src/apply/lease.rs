@@ -6,7 +6,7 @@ use holdfast_proto::limits::MAX_LEASE_TTL_SECONDS;
 use holdfast_proto::{etcdserverpb as pb, leasepb};
 use prost::Message as _;
 
-use super::{Failure, LeaseEffect, header};
+use super::{Failure, LeaseEffect, header, unreadable};
 use crate::lease::Lessor;
 
 /// Grants a lease. Its time to live is raised to `min_ttl` seconds.
@@ -62,7 +62,7 @@ pub(super) fn checkpoint(
     let mut effects = Vec::new();
     for checkpoint in &request.checkpoints {
         let Some(stored) = txn.aux_get(trees::LEASES, &checkpoint.id.to_be_bytes())? else { continue };
-        let stored = decode(stored)?;
+        let stored = decode(&checkpoint.id.to_be_bytes(), stored)?;
         save(txn, checkpoint.id, stored.ttl, checkpoint.remaining_ttl)?;
         effects.push(LeaseEffect::Checkpointed {
             id: checkpoint.id,
@@ -75,8 +75,9 @@ pub(super) fn checkpoint(
 /// Fills a lessor with the leases that the store holds.
 pub(super) fn load(view: &View) -> Result<Lessor, MvccError> {
     let mut lessor = Lessor::new();
-    for (_, value) in view.aux_entries(trees::LEASES)? {
-        let lease = decode(&value)?;
+    for entry in view.aux_entries(trees::LEASES)? {
+        let (id, value) = entry?;
+        let lease = decode(id, value)?;
         lessor.load(lease.id, lease.ttl, lease.remaining_ttl);
     }
     Ok(lessor)
@@ -87,6 +88,6 @@ fn save(txn: &mut ApplyTxn, id: i64, ttl: i64, remaining_ttl: i64) -> Result<(),
     txn.aux_put(trees::LEASES, &id.to_be_bytes(), &record)
 }
 
-fn decode(record: &[u8]) -> Result<leasepb::Lease, MvccError> {
-    leasepb::Lease::decode(record).map_err(|error| MvccError::bad_record(format!("a lease does not decode: {error}")))
+fn decode(id: &[u8], record: &[u8]) -> Result<leasepb::Lease, MvccError> {
+    leasepb::Lease::decode(record).map_err(|_| unreadable(trees::LEASES, id, "the record is not a Lease"))
 }

@@ -23,7 +23,8 @@ mod txn;
 #[cfg(test)]
 mod tests;
 
-use holdfast_engine::mvcc::{MvccError, RevisionChanges};
+use holdfast_engine::mvcc::{KeyValue, MvccError, RevisionChanges, trees};
+use holdfast_engine::tree::TreeId;
 use holdfast_proto::error::EtcdError;
 use holdfast_proto::etcdserverpb as pb;
 
@@ -176,11 +177,21 @@ impl From<EtcdError> for Failure {
 impl From<MvccError> for Failure {
     fn from(error: MvccError) -> Self {
         match error {
-            MvccError::Compacted => Self::Client(EtcdError::Compacted),
-            MvccError::FutureRevision => Self::Client(EtcdError::FutureRev),
+            MvccError::Compacted { .. } => Self::Client(EtcdError::Compacted),
+            MvccError::FutureRevision { .. } => Self::Client(EtcdError::FutureRev),
             other => Self::Fatal(other),
         }
     }
+}
+
+/// The error for a stored record that is not in the form in which it was written.
+fn unreadable(tree: TreeId, key: &[u8], what: &'static str) -> MvccError {
+    MvccError::Corrupt { tree: trees::name(tree), key: key.escape_ascii().to_string(), what }
+}
+
+/// Reads a `KeyValue` that the store has handed out.
+fn key_value(wire: &[u8]) -> Result<KeyValue<'_>, MvccError> {
+    KeyValue::decode(wire).ok_or_else(|| unreadable(trees::RECORDS, wire, "not a KeyValue"))
 }
 
 /// A response header that knows only the revision.

@@ -13,7 +13,7 @@ use pb::request_op::Request;
 use pb::response_op::Response;
 
 use super::kv::{self, Reads};
-use super::{Failure, header};
+use super::{Failure, header, key_value};
 
 /// Whether a transaction consists of ranges alone, in both branches. Such a transaction does not go through the log. A
 /// nested transaction, even one that only reads, makes the whole a write.
@@ -210,7 +210,7 @@ fn compares_hold(state: &impl Reads, compares: &[pb::Compare]) -> Result<bool, F
 fn compare_holds(state: &impl Reads, compare: &pb::Compare) -> Result<bool, Failure> {
     if compare.range_end.is_empty() {
         let stored = state.get(&compare.key)?;
-        let stored = stored.as_ref().map(|wire| KeyValue::decode(wire)).transpose()?;
+        let stored = stored.as_ref().map(|wire| key_value(wire)).transpose()?;
         return Ok(holds(compare, stored.as_ref()));
     }
     let query = RangeQuery {
@@ -224,7 +224,7 @@ fn compare_holds(state: &impl Reads, compare: &pb::Compare) -> Result<bool, Fail
         return Ok(holds(compare, None));
     }
     for wire in &found.kvs {
-        if !holds(compare, Some(&KeyValue::decode(wire)?)) {
+        if !holds(compare, Some(&key_value(wire)?)) {
             return Ok(false);
         }
     }

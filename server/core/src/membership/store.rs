@@ -28,13 +28,15 @@ const REMOVED: &[u8] = b"removed";
 /// Reads what the engine holds.
 pub fn load(view: &View, max_learners: usize) -> Result<Membership, MembershipError> {
     let mut membership = Membership::new(max_learners);
-    for (key, value) in view.aux_entries(trees::MEMBERS)? {
-        let member: Member = serde_json::from_slice(&value).map_err(|error| damaged(&key, error.to_string()))?;
+    for entry in view.aux_entries(trees::MEMBERS)? {
+        let (key, value) = entry?;
+        let member: Member = serde_json::from_slice(value).map_err(|error| damaged(key, error.to_string()))?;
         membership.insert(member);
     }
-    for (key, _) in view.aux_entries(trees::MEMBERS_REMOVED)? {
-        let text = String::from_utf8_lossy(&key).into_owned();
-        let id = u64::from_str_radix(&text, 16).map_err(|error| damaged(&key, error.to_string()))?;
+    for entry in view.aux_entries(trees::MEMBERS_REMOVED)? {
+        let (key, _) = entry?;
+        let text = String::from_utf8_lossy(key);
+        let id = u64::from_str_radix(&text, 16).map_err(|error| damaged(key, error.to_string()))?;
         membership.insert_removed(id);
     }
     if let Some(version) = view.aux(trees::CLUSTER, VERSION_KEY)? {
