@@ -156,14 +156,14 @@ impl<S: Source> Check<'_, S> {
         self.damage(|check| {
             let run = check.database.page(page)?;
             check.reached.insert_run(&run)?;
-            for page in check.database.freelist(run)? {
+            let Check { database, report, .. } = check;
+            database.freelist(&run, |page| {
                 if !(2..pages).contains(&page) {
-                    check.report.add(Fault::Page(ReadError::OutOfBounds { page, pages }));
+                    report.add(Fault::Page(ReadError::OutOfBounds { page, pages }));
                 } else if !freed.insert(page) {
-                    check.report.add(Fault::FreedTwice { page });
+                    report.add(Fault::FreedTwice { page });
                 }
-            }
-            Ok(())
+            })
         })?;
         Ok(Some(freed))
     }

@@ -128,7 +128,12 @@ impl<S: Source> Database<S> {
             }
             BucketRoot::Page { page } => *page,
         };
-        for _ in 0..MAX_DEPTH {
+        let mut path = Vec::new();
+        while path.len() < MAX_DEPTH {
+            if path.contains(&page) {
+                return Err(ReadError::PageTwice { page });
+            }
+            path.push(page);
             match self.node(self.page(page)?)? {
                 Node::Branch(branch) => page = branch.child_for(key),
                 Node::Leaf(leaf) => return find_in_leaf(self, page, &leaf, key),

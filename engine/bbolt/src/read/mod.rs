@@ -32,3 +32,6 @@ pub use walk::{Entries, Entry, Item};
 /// Deepest tree, and deepest nesting of buckets, that is followed. A tree of bbolt halves (at least) with each level, so
 /// 2^64 pages would fit; only a damaged file is deeper.
 pub const MAX_DEPTH: usize = 64;
+
+#[cfg(test)]
+mod tests;

@@ -8,9 +8,11 @@ use crate::format::{
 
 /// A page run up to this size is loaded whole; of a longer leaf, entries are read one by one.
 const WHOLE_RUN: u64 = 1 << 20;
-/// Longest page run of a branch page or freelist that is loaded. bbolt splits branch pages at the page size; only up to
-/// four keys of 32 KiB can make one longer. A freelist of 2 million pages is as long as this.
-const LONGEST_INNER_RUN: u64 = 16 << 20;
+/// How much longer than a page a branch page may be. bbolt splits it at the page size, unless there are four children or
+/// fewer; their keys have 32 KiB at most.
+const LONG_BRANCH: u64 = 256 << 10;
+/// The freelist is read in pieces of this size.
+const FREELIST_PIECE: u64 = 64 << 10;
 
 /// A set of page numbers: one bit for each page of the file.
 pub(crate) struct PageSet {
@@ -113,36 +115,38 @@ impl<S: Source> Database<S> {
     }
 
     fn branch(&self, run: PageRun) -> Result<Branch, ReadError> {
-        let (id, count) = (run.id, run.count);
-        let bytes = self.inner_run(run)?;
+        let (id, count, len) = (run.id, run.count, run.len);
+        if len > self.page_size() + LONG_BRANCH {
+            return Err(ReadError::damaged(id, "the branch page is longer than any sound one"));
+        }
+        let bytes = self.start_of(run, len)?;
         let elements = branch_elements(id, count, &bytes)?;
         Ok(Branch { elements, bytes })
     }
 
-    /// The ids of a freelist page. From 65535 on, the count stands in the first id's place.
-    pub(crate) fn freelist(&self, run: PageRun) -> Result<Vec<u64>, ReadError> {
+    /// Visits the ids of a freelist page. From 65535 on, the count stands in the first id's place.
+    pub(crate) fn freelist(&self, run: &PageRun, mut visit: impl FnMut(u64)) -> Result<(), ReadError> {
         if run.flags != FLAG_FREELIST {
             return Err(ReadError::PageType { page: run.id, flags: run.flags });
         }
-        let (id, mut count) = (run.id, run.count as u64);
-        let bytes = self.inner_run(run)?;
-        let mut ids = bytes[HEADER_LEN as usize..].chunks_exact(8).map(|id| u64_at(id, 0).unwrap_or(0));
+        let mut at = HEADER_LEN;
+        let mut count = run.count as u64;
         if count == 0xFFFF {
-            count = ids.next().unwrap_or(0);
+            count = u64_at(&run.first, at as usize).unwrap_or(0);
+            at += 8;
         }
-        if count > ids.len() as u64 {
-            return Err(ReadError::damaged(id, "the freelist counts more pages than it has room for"));
+        if count > (run.len - at) / 8 {
+            return Err(ReadError::damaged(run.id, "the freelist counts more pages than it has room for"));
         }
-        Ok(ids.take(count as usize).collect())
-    }
-
-    /// All bytes of a branch page or freelist.
-    fn inner_run(&self, run: PageRun) -> Result<Vec<u8>, ReadError> {
-        if run.len > LONGEST_INNER_RUN.max(self.page_size()) {
-            return Err(ReadError::damaged(run.id, "the page run is longer than any sound one of its type"));
+        let end = at + count * 8;
+        let mut piece = Vec::new();
+        while at < end {
+            piece.resize(FREELIST_PIECE.min(end - at) as usize, 0);
+            self.read(run.offset + at, &mut piece)?;
+            piece.chunks_exact(8).filter_map(|id| u64_at(id, 0)).for_each(&mut visit);
+            at += piece.len() as u64;
         }
-        let len = run.len;
-        self.start_of(run, len)
+        Ok(())
     }
 
     /// The first `len` bytes of a run.
