@@ -185,11 +185,13 @@ pub(crate) fn check<T: TreeRead>(
     reader: &Reader<'_, T>,
     position: Position,
 ) -> Result<MvccReport, MvccError> {
-    let walked = match meta::read_cursor(reader.tree)? {
-        Some(cursor) => cursor.revision,
-        None => Revision::new(position.finished.saturating_add(1), 0),
+    // A finished compaction has left the deletions at its revision, for the next one.
+    let (walked, tombstones_gone) = match meta::read_cursor(reader.tree)? {
+        Some(cursor) => (cursor.revision, cursor.revision.min(Revision::new(position.scheduled, 0))),
+        None => (Revision::new(position.finished.saturating_add(1), 0), Revision::new(position.finished, 0)),
     };
-    let mut checker = Checker { reader, position, walked, report: MvccReport::default() };
+    let report = MvccReport::default();
+    let mut checker = Checker { reader, position, walked, tombstones_gone, report };
     checker.live()?;
     checker.history()?;
     checker.records()?;
@@ -202,6 +204,8 @@ struct Checker<'c, 't, T> {
     position: Position,
     /// Compaction has passed every record before this one.
     walked: Revision,
+    /// It has removed every deletion before this one.
+    tombstones_gone: Revision,
     report: MvccReport,
 }
 
@@ -356,7 +360,7 @@ impl<'t, T: TreeRead> Checker<'_, 't, T> {
     fn row_of(&mut self, record: RecordKey, key: &[u8]) -> Result<(), MvccError> {
         let revision = record.revision;
         if record.tombstone {
-            if revision < self.walked && revision.main < self.position.scheduled {
+            if revision < self.tombstones_gone {
                 let tree = name(RECORDS);
                 self.report.add(MvccFault::NotCompacted { tree, key: printable(key), revision });
             }
