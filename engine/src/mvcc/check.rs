@@ -199,6 +199,14 @@ pub(crate) fn check<T: TreeRead>(
     Ok(checker.report)
 }
 
+/// An unreadable row is reported where its tree is walked.
+fn if_readable<R>(row: Result<Option<R>, MvccError>) -> Result<Option<R>, MvccError> {
+    match row {
+        Err(MvccError::Corrupt { .. }) => Ok(None),
+        other => other,
+    }
+}
+
 struct Checker<'c, 't, T> {
     reader: &'c Reader<'t, T>,
     position: Position,
@@ -237,7 +245,7 @@ impl<'t, T: TreeRead> Checker<'_, 't, T> {
                 return Ok(());
             };
             this.record_of(LIVE, key, &info)?;
-            let row = this.reader.last_superseded(key, info.modified)?;
+            let row = if_readable(this.reader.last_superseded(key, info.modified))?;
             if row.is_some_and(|row| row.by > info.modified) {
                 this.report.add(MvccFault::Overlap { key: printable(key), revision: info.modified });
             }
@@ -370,7 +378,7 @@ impl<'t, T: TreeRead> Checker<'_, 't, T> {
             Some(value) => live::decode(value).is_some_and(|info| info.modified == revision),
             None => false,
         };
-        if !lives && self.reader.superseded(key, revision)?.is_none() {
+        if !lives && if_readable(self.reader.superseded(key, revision))?.is_none() {
             self.report.add(MvccFault::RowMissing { key: printable(key), revision });
         }
         Ok(())

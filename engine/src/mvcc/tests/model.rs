@@ -1,14 +1,16 @@
 //! The store as one would write it without caring for speed: every version of every key in memory, nothing ever
 //! removed. Answers are computed from the rules, each by brute force.
 
-use crate::mvcc::{Change, KeyValue, RangeQuery, RecordKey, Revision, RevisionChanges, SortOrder, SortTarget};
+use crate::mvcc::{
+    Change, KeyValue, RangeQuery, RecordKey, Revision, RevisionChanges, SortOrder, SortTarget,
+};
 use bytes::Bytes;
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// One change of a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Version {
+pub(super) struct Written {
     pub(super) at: Revision,
     pub(super) tombstone: bool,
     pub(super) create: i64,
@@ -17,7 +19,7 @@ pub(super) struct Version {
     pub(super) lease: i64,
 }
 
-impl Version {
+impl Written {
     pub(super) fn record(&self, key: &[u8]) -> (Vec<u8>, Vec<u8>) {
         if self.tombstone {
             let kv = KeyValue { key, ..KeyValue::default() };
@@ -49,7 +51,7 @@ pub(super) struct ModelRange {
 
 #[derive(Clone, Debug)]
 pub(super) struct Model {
-    keys: BTreeMap<Vec<u8>, Vec<Version>>,
+    keys: BTreeMap<Vec<u8>, Vec<Written>>,
     pub(super) revision: i64,
     pub(super) compacted: i64,
     next_sub: i64,
@@ -68,7 +70,7 @@ impl Model {
     pub(super) fn put(&mut self, key: &[u8], value: &[u8], lease: i64) {
         let at = self.next();
         let old = self.visible(key, i64::MAX).cloned();
-        let version = Version {
+        let version = Written {
             at,
             tombstone: false,
             create: old.as_ref().map_or(at.main, |old| old.create),
@@ -93,7 +95,7 @@ impl Model {
         for (key, _) in &doomed {
             let at = self.next();
             let tombstone =
-                Version { at, tombstone: true, create: 0, version: 0, value: Vec::new(), lease: 0 };
+                Written { at, tombstone: true, create: 0, version: 0, value: Vec::new(), lease: 0 };
             self.keys.get_mut(key).unwrap().push(tombstone);
         }
         doomed.into_iter().map(|(_, kv)| kv).collect()
@@ -110,8 +112,13 @@ impl Model {
     }
 
     /// The newest version by `at`, unless it is a deletion.
-    fn visible(&self, key: &[u8], at: i64) -> Option<&Version> {
-        self.keys.get(key)?.iter().rev().find(|version| version.at.main <= at).filter(|version| !version.tombstone)
+    fn visible(&self, key: &[u8], at: i64) -> Option<&Written> {
+        self.keys
+            .get(key)?
+            .iter()
+            .rev()
+            .find(|version| version.at.main <= at)
+            .filter(|version| !version.tombstone)
     }
 
     /// A range read, step by step as etcd does it.
@@ -165,12 +172,13 @@ impl Model {
     }
 
     pub(super) fn lease_keys(&self, lease: i64) -> Vec<Vec<u8>> {
-        let attached = |key: &&Vec<u8>| self.visible(key, i64::MAX).is_some_and(|version| version.lease == lease);
+        let attached =
+            |key: &&Vec<u8>| self.visible(key, i64::MAX).is_some_and(|version| version.lease == lease);
         self.keys.keys().filter(attached).cloned().collect()
     }
 
     /// All changes, in the order of history.
-    fn history(&self) -> BTreeMap<Revision, (&[u8], &Version)> {
+    fn history(&self) -> BTreeMap<Revision, (&[u8], &Written)> {
         let changes = self.keys.iter().flat_map(|(key, versions)| {
             versions.iter().map(move |version| (version.at, (key.as_slice(), version)))
         });
@@ -205,7 +213,7 @@ impl Model {
 
     /// What a finished compaction leaves in RECORDS.
     pub(super) fn records(&self) -> Vec<(Vec<u8>, Vec<u8>)> {
-        let kept = |at: &Revision, key: &[u8], version: &Version| {
+        let kept = |at: &Revision, key: &[u8], version: &Written| {
             if at.main > self.compacted {
                 return true;
             }
@@ -241,7 +249,7 @@ impl Model {
 
 /// The version that etcd's index keeps of one key at `revision`: from the first generation whose last revision is at or
 /// after it, or else the last generation, the newest by `revision`; unless that is the deletion that ends it.
-fn kept_of(versions: &[Version], revision: i64) -> Option<Revision> {
+fn kept_of(versions: &[Written], revision: i64) -> Option<Revision> {
     let mut generations = vec![Vec::new()];
     for version in versions {
         generations.last_mut().unwrap().push(version);
@@ -250,7 +258,7 @@ fn kept_of(versions: &[Version], revision: i64) -> Option<Revision> {
         }
     }
     let last = generations.pop().unwrap();
-    let ends_after = |generation: &&Vec<&Version>| generation.last().unwrap().at.main >= revision;
+    let ends_after = |generation: &&Vec<&Written>| generation.last().unwrap().at.main >= revision;
     let chosen = generations.iter().find(ends_after).unwrap_or(&last);
     let newest = chosen.iter().rev().find(|version| version.at.main <= revision)?;
     (!newest.tombstone).then_some(newest.at)
@@ -264,7 +272,7 @@ fn in_range(candidate: &[u8], key: &[u8], range_end: &[u8]) -> bool {
     }
 }
 
-fn compare(target: SortTarget, a: &(&Vec<u8>, &Version), b: &(&Vec<u8>, &Version)) -> Ordering {
+fn compare(target: SortTarget, a: &(&Vec<u8>, &Written), b: &(&Vec<u8>, &Written)) -> Ordering {
     match target {
         SortTarget::Key => a.0.cmp(b.0),
         SortTarget::Version => a.1.version.cmp(&b.1.version),

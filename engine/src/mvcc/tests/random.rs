@@ -23,14 +23,21 @@ enum Op {
     /// Compact this part (of 100) of the readable history.
     Compact(u8),
     /// Physical steps of so many rows.
-    Steps { rows: usize, steps: usize },
+    Steps {
+        rows: usize,
+        steps: usize,
+    },
     Checkpoint,
     /// Close the file and open it again.
     Reopen,
     /// A range read at this part (of 100) of the readable history.
     Read(u8, ReadSpec),
     /// Read changes from this part of the history on, with these limits.
-    Changes { part: u8, max_revisions: usize, max_bytes: usize },
+    Changes {
+        part: u8,
+        max_revisions: usize,
+        max_bytes: usize,
+    },
 }
 
 #[derive(Clone, Debug)]
@@ -288,7 +295,11 @@ impl Both {
 
     fn records(&self) -> Vec<(Vec<u8>, Vec<u8>)> {
         let view = self.view();
-        view.aux_entries(RECORDS).unwrap().map(|entry| entry.unwrap()).map(|(k, v)| (k.into(), v.into())).collect()
+        view.aux_entries(RECORDS)
+            .unwrap()
+            .map(|entry| entry.unwrap())
+            .map(|(k, v)| (k.into(), v.into()))
+            .collect()
     }
 }
 
