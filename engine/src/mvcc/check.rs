@@ -185,11 +185,13 @@ pub(crate) fn check<T: TreeRead>(
     reader: &Reader<'_, T>,
     position: Position,
 ) -> Result<MvccReport, MvccError> {
-    let walked = match meta::read_cursor(reader.tree)? {
-        Some(cursor) => cursor.revision,
-        None => Revision::new(position.finished.saturating_add(1), 0),
+    // A finished compaction has left the deletions at its revision, for the next one.
+    let (walked, tombstones_gone) = match meta::read_cursor(reader.tree)? {
+        Some(cursor) => (cursor.revision, cursor.revision.min(Revision::new(position.scheduled, 0))),
+        None => (Revision::new(position.finished.saturating_add(1), 0), Revision::new(position.finished, 0)),
     };
-    let mut checker = Checker { reader, position, walked, report: MvccReport::default() };
+    let report = MvccReport::default();
+    let mut checker = Checker { reader, position, walked, tombstones_gone, report };
     checker.live()?;
     checker.history()?;
     checker.records()?;
@@ -197,11 +199,21 @@ pub(crate) fn check<T: TreeRead>(
     Ok(checker.report)
 }
 
+/// An unreadable row is reported where its tree is walked.
+fn if_readable<R>(row: Result<Option<R>, MvccError>) -> Result<Option<R>, MvccError> {
+    match row {
+        Err(MvccError::Corrupt { .. }) => Ok(None),
+        other => other,
+    }
+}
+
 struct Checker<'c, 't, T> {
     reader: &'c Reader<'t, T>,
     position: Position,
     /// Compaction has passed every record before this one.
     walked: Revision,
+    /// It has removed every deletion before this one.
+    tombstones_gone: Revision,
     report: MvccReport,
 }
 
@@ -233,7 +245,7 @@ impl<'t, T: TreeRead> Checker<'_, 't, T> {
                 return Ok(());
             };
             this.record_of(LIVE, key, &info)?;
-            let row = this.reader.last_superseded(key, info.modified)?;
+            let row = if_readable(this.reader.last_superseded(key, info.modified))?;
             if row.is_some_and(|row| row.by > info.modified) {
                 this.report.add(MvccFault::Overlap { key: printable(key), revision: info.modified });
             }
@@ -356,7 +368,7 @@ impl<'t, T: TreeRead> Checker<'_, 't, T> {
     fn row_of(&mut self, record: RecordKey, key: &[u8]) -> Result<(), MvccError> {
         let revision = record.revision;
         if record.tombstone {
-            if revision < self.walked && revision.main < self.position.scheduled {
+            if revision < self.tombstones_gone {
                 let tree = name(RECORDS);
                 self.report.add(MvccFault::NotCompacted { tree, key: printable(key), revision });
             }
@@ -366,7 +378,7 @@ impl<'t, T: TreeRead> Checker<'_, 't, T> {
             Some(value) => live::decode(value).is_some_and(|info| info.modified == revision),
             None => false,
         };
-        if !lives && self.reader.superseded(key, revision)?.is_none() {
+        if !lives && if_readable(self.reader.superseded(key, revision))?.is_none() {
             self.report.add(MvccFault::RowMissing { key: printable(key), revision });
         }
         Ok(())

@@ -1,7 +1,7 @@
 //! Entries of a tree as they are stored: the small trees of etcd's buckets, and the raw history for snapshots.
 
 use super::error::MvccError;
-use crate::tree::{Cursor, TreeId, TreeRead};
+use crate::tree::{Cursor, Entry, TreeId, TreeRead};
 
 /// Entries of a tree, ascending. It ends after an error.
 pub struct Entries<'t> {
@@ -16,7 +16,7 @@ impl<'t> Entries<'t> {
         Ok(Self { cursor, failed: false })
     }
 
-    fn step(&mut self) -> Result<Option<(&'t [u8], &'t [u8])>, MvccError> {
+    fn step(&mut self) -> Result<Option<Entry<'t>>, MvccError> {
         let entry = self.cursor.entry()?;
         if entry.is_some() {
             self.cursor.next()?;
@@ -26,7 +26,7 @@ impl<'t> Entries<'t> {
 }
 
 impl<'t> Iterator for Entries<'t> {
-    type Item = Result<(&'t [u8], &'t [u8]), MvccError>;
+    type Item = Result<Entry<'t>, MvccError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         if self.failed {

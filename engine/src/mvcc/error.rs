@@ -59,9 +59,6 @@ pub enum MvccError {
 pub(crate) fn printable(bytes: &[u8]) -> String {
     const LONGEST: usize = 128;
     let cut = &bytes[..bytes.len().min(LONGEST)];
-    let mut text = cut.escape_ascii().to_string();
-    if cut.len() < bytes.len() {
-        text.push_str(&format!("… ({} bytes)", bytes.len()));
-    }
-    text
+    let text = cut.escape_ascii();
+    if cut.len() < bytes.len() { format!("{text}… ({} bytes)", bytes.len()) } else { text.to_string() }
 }

@@ -118,9 +118,9 @@ fn end_of_user_key(row_key: &[u8]) -> Option<usize> {
     let mut at = 0;
     loop {
         at += row_key.get(at..)?.iter().position(|&byte| byte == ZERO)?;
-        match row_key.get(at + 1)? {
-            &END => return Some(at),
-            &ESCAPED_ZERO => at += 2,
+        match *row_key.get(at + 1)? {
+            END => return Some(at),
+            ESCAPED_ZERO => at += 2,
             _ => return None,
         }
     }
@@ -142,6 +142,8 @@ fn unescape(escaped: &[u8]) -> Cow<'_, [u8]> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
     use proptest::prelude::*;
 

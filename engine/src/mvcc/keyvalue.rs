@@ -150,6 +150,8 @@ fn skip_field(input: &mut &[u8], tag: u64) -> Option<()> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
     use proptest::prelude::*;
 

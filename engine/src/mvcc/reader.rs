@@ -11,6 +11,7 @@ use super::revision::{RecordKey, Revision};
 use super::trees::{HISTORY, LIVE, RECORDS, name};
 use crate::tree::{TreeId, TreeRead};
 use bytes::Bytes;
+use std::borrow::Cow;
 
 /// A root, and the revisions that can be read in it.
 pub(crate) struct Reader<'t, T> {
@@ -121,10 +122,10 @@ pub(crate) fn decode_live(key: &[u8], value: &[u8]) -> Result<VersionInfo, MvccE
     live::decode(value).ok_or_else(|| corrupt(LIVE, key, "unreadable row"))
 }
 
-pub(crate) fn decode_history<'k>(
-    row_key: &'k [u8],
-    value: &[u8],
-) -> Result<(std::borrow::Cow<'k, [u8]>, HistoryRow), MvccError> {
+/// A row of HISTORY and its user key.
+pub(crate) type KeyedRow<'k> = (Cow<'k, [u8]>, HistoryRow);
+
+pub(crate) fn decode_history<'k>(row_key: &'k [u8], value: &[u8]) -> Result<KeyedRow<'k>, MvccError> {
     let (key, modified) =
         history::decode_key(row_key).ok_or_else(|| corrupt(HISTORY, row_key, "unreadable key"))?;
     let row =

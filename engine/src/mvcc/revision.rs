@@ -41,10 +41,11 @@ impl Revision {
 
     /// Reads exactly 17 bytes; `None` when they are not a revision.
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let bytes: &[u8; REVISION_BYTES] = bytes.try_into().ok()?;
-        let main = i64::from_be_bytes(bytes[..8].try_into().expect("8 of 17 bytes"));
-        let sub = i64::from_be_bytes(bytes[9..].try_into().expect("8 of 17 bytes"));
-        (bytes[8] == SEPARATOR && main >= 0 && sub >= 0).then_some(Self { main, sub })
+        let (main, rest) = bytes.split_first_chunk::<8>()?;
+        let (&separator, sub) = rest.split_first()?;
+        let main = i64::from_be_bytes(*main);
+        let sub = i64::from_be_bytes(sub.try_into().ok()?);
+        (separator == SEPARATOR && main >= 0 && sub >= 0).then_some(Self { main, sub })
     }
 }
 

@@ -9,10 +9,10 @@
 //! one step or one seek, however long its history is.
 
 use super::error::MvccError;
-use super::history::{self, HistoryRow};
+use super::history;
 use super::keyrange::KeyRange;
 use super::live::VersionInfo;
-use super::reader::{Reader, corrupt, decode_history, decode_live};
+use super::reader::{KeyedRow, Reader, corrupt, decode_history, decode_live};
 use super::trees::{HISTORY, LIVE};
 use crate::tree::{Cursor, TreeRead};
 use std::borrow::Cow;
@@ -149,7 +149,7 @@ impl<'t, 'r> HistoryWalk<'t, 'r> {
         Ok(Self { cursor, range, at, scratch })
     }
 
-    pub(crate) fn next(&mut self) -> Result<Option<(Cow<'t, [u8]>, HistoryRow)>, MvccError> {
+    pub(crate) fn next(&mut self) -> Result<Option<KeyedRow<'t>>, MvccError> {
         while let Some((row_key, value)) = self.cursor.entry()? {
             let (key, row) = decode_history(row_key, value)?;
             if self.range.is_past(&key) {

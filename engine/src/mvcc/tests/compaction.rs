@@ -1,0 +1,140 @@
+//! What compaction keeps, and what a crash in the middle of it does.
+
+use super::TestStore;
+use crate::mvcc::trees::RECORDS;
+use crate::mvcc::{CompactProgress, MvccError, RangeQuery};
+
+fn records(store: &TestStore) -> u64 {
+    store.store.view().unwrap().aux_len(RECORDS)
+}
+
+#[test]
+fn targets_are_judged_as_etcd_judges_them() {
+    let store = TestStore::new();
+    assert!(matches!(store.compact(-1), Err(MvccError::Compacted { .. })));
+    store.compact(0).unwrap();
+    assert!(matches!(store.compact(0), Err(MvccError::Compacted { compact_revision: 0, .. })));
+    assert!(matches!(store.compact(2), Err(MvccError::FutureRevision { current: 1, .. })));
+    store.compact(1).unwrap();
+    store.finish_compaction(10);
+    store.assert_clean();
+    assert_eq!(store.store.view().unwrap().compact_revision(), 1);
+}
+
+#[test]
+fn the_revision_survives_a_compaction_of_everything() {
+    let store = TestStore::new();
+    store.put("a", "1");
+    let deleted = store.delete("a");
+    let reused = store.put("a", "2");
+    let last = store.delete("a");
+    assert_eq!((deleted, reused, last), (3, 4, 5));
+    store.compact(last).unwrap();
+    store.finish_compaction(1);
+    assert_eq!(records(&store), 1, "the deletion at the compacted revision stays");
+    // An empty revision is none, so the next one is 6, whatever is left.
+    assert_eq!(store.delete("nothing"), 5);
+    assert_eq!(store.put("b", ""), 6);
+    store.compact(6).unwrap();
+    store.finish_compaction(1);
+    assert_eq!(records(&store), 1, "the deletion is gone, the living key stays");
+    let view = store.store.view().unwrap();
+    assert_eq!((view.revision(), view.compact_revision()), (6, 6));
+    store.assert_clean();
+}
+
+#[test]
+fn a_watch_from_the_compacted_revision_is_told_its_deletion() {
+    let store = TestStore::new();
+    store.put("a", "1");
+    let deleted = store.delete("a");
+    store.put("b", "1");
+    store.compact(deleted).unwrap();
+    store.finish_compaction(1);
+    let view = store.store.view().unwrap();
+    let told = view.changes(deleted, 10, usize::MAX).unwrap();
+    assert_eq!(told.len(), 2);
+    assert!(told[0].changes[0].deleted);
+    assert_eq!(told[0].changes[0].key, "a");
+    assert!(matches!(view.changes(deleted - 1, 10, 0), Err(MvccError::Compacted { .. })));
+}
+
+#[test]
+fn a_new_target_overtakes_an_unfinished_walk() {
+    let store = TestStore::new();
+    for n in 0..4 {
+        store.put("a", &n.to_string());
+        store.put("b", &n.to_string());
+        store.delete("b");
+    }
+    let last = store.store.view().unwrap().revision();
+    for target in 2..=last {
+        store.compact(target).unwrap();
+        let mut txn = store.store.begin().unwrap();
+        let progress = txn.compact_step(1 + target as usize % 3).unwrap();
+        txn.publish().unwrap();
+        assert_ne!(progress, CompactProgress::Idle);
+        store.assert_clean();
+    }
+    store.finish_compaction(1);
+    store.assert_clean();
+    assert_eq!(records(&store), 2, "a, and the deletion of b at the compacted revision");
+}
+
+#[test]
+fn an_abandoned_step_changes_nothing() {
+    let store = TestStore::new();
+    for n in 0..10 {
+        store.put("a", &n.to_string());
+    }
+    store.compact(11).unwrap();
+    let before = records(&store);
+    let mut txn = store.store.begin().unwrap();
+    assert_eq!(txn.compact_step(5).unwrap(), CompactProgress::More);
+    drop(txn);
+    assert_eq!(records(&store), before);
+    let mut txn = store.store.begin().unwrap();
+    assert_eq!(txn.compact_step(100).unwrap(), CompactProgress::Done { revision: 11 });
+    assert_eq!(txn.compact_step(100).unwrap(), CompactProgress::Idle);
+    txn.publish().unwrap();
+    assert_eq!(records(&store), 1);
+}
+
+/// Steps look at a bounded number of records, and the work follows the changes and not the store.
+#[test]
+fn steps_are_bounded() {
+    let store = TestStore::new();
+    for n in 0..100 {
+        store.put(&format!("k{n}"), "");
+    }
+    store.compact(101).unwrap();
+    store.finish_compaction(1000);
+    for _ in 0..10 {
+        store.put("k5", "");
+    }
+    store.compact(111).unwrap();
+    let mut txn = store.store.begin().unwrap();
+    let mut steps = 0;
+    while txn.compact_step(4).unwrap() == CompactProgress::More {
+        steps += 1;
+    }
+    txn.publish().unwrap();
+    // The record at 101 and the ten changes: three steps.
+    assert_eq!(steps, 2);
+    assert_eq!(records(&store), 100);
+}
+
+/// A view that was pinned before a compaction reads on.
+#[test]
+fn a_pinned_view_is_not_disturbed() {
+    let store = TestStore::new();
+    store.put("a", "1");
+    store.put("a", "2");
+    let view = store.store.view().unwrap();
+    store.compact(3).unwrap();
+    store.finish_compaction(1);
+    let query = RangeQuery { key: b"a", revision: 2, ..RangeQuery::default() };
+    assert_eq!(view.range(&query).unwrap().count, 1);
+    let later = store.store.view().unwrap().range(&query).unwrap_err();
+    assert!(matches!(later, MvccError::Compacted { revision: 2, compact_revision: 3 }));
+}
