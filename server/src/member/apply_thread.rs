@@ -172,12 +172,29 @@ impl ApplyThread {
     /// One bounded step of physical compaction. Returns when the next one is due.
     fn compact_step(&mut self) -> Result<Option<Instant>, ()> {
         match self.applier.compact_step(self.pace.rows) {
-            Ok(CompactProgress::Idle) => Ok(None),
+            Ok(CompactProgress::Idle) => {
+                // Nothing is left of the last compaction, if there ever was one.
+                self.report_compacted()?;
+                Ok(None)
+            }
             Ok(CompactProgress::More) => Ok(Some(Instant::now() + self.pace.pause)),
             Ok(CompactProgress::Done { revision }) => {
                 tracing::info!("compact-revision" = revision, "finished scheduled compaction");
-                self.shared.compacted.send_replace(revision);
+                self.report_compacted()?;
                 Ok(None)
+            }
+            Err(error) => {
+                self.shared.fail(error.to_string());
+                Err(())
+            }
+        }
+    }
+
+    fn report_compacted(&self) -> Result<(), ()> {
+        match self.applier.compact_revision() {
+            Ok(revision) => {
+                self.shared.compacted.send_replace(revision);
+                Ok(())
             }
             Err(error) => {
                 self.shared.fail(error.to_string());

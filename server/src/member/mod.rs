@@ -33,7 +33,7 @@ use std::time::Duration;
 
 use holdfast_core::apply::Reply;
 use holdfast_core::ids::RequestIds;
-use holdfast_engine::mvcc::{Store, View};
+use holdfast_engine::mvcc::{MvccError, Store, View};
 use holdfast_proto::error::EtcdError;
 use holdfast_proto::{etcdserverpb as pb, limits};
 use prost::Message as _;
@@ -170,8 +170,21 @@ impl Member {
     }
 
     /// The published state.
-    pub fn view(&self) -> View {
-        self.0.store.view()
+    ///
+    /// # Errors
+    /// [`EtcdError::Corrupt`] when it cannot be read; the member stops then.
+    pub fn view(&self) -> Result<View, EtcdError> {
+        self.0.store.view().map_err(|error| {
+            self.0.shared.fail(error.to_string());
+            EtcdError::Corrupt
+        })
+    }
+
+    /// A read of the store has failed: the member stops, since it can no longer vouch for what it holds. Returns what
+    /// the client is told.
+    pub fn store_failed(&self, error: MvccError) -> tonic::Status {
+        self.0.shared.fail(error.to_string());
+        tonic::Status::data_loss(format!("etcdserver: corrupt cluster ({error})"))
     }
 
     /// The store, for its statistics.
@@ -180,8 +193,8 @@ impl Member {
     }
 
     /// The header of a response, with the current revision.
-    pub fn header(&self) -> pb::ResponseHeader {
-        self.header_at(self.view().revision())
+    pub fn header(&self) -> Result<pb::ResponseHeader, EtcdError> {
+        Ok(self.header_at(self.view()?.revision()))
     }
 
     /// The header of a response that speaks of `revision`.

@@ -146,7 +146,7 @@ fn first_members(config: &Config) -> Result<BTreeMap<u64, ConfChangeContext>, St
 /// Gives a log that holds nothing yet the cluster's first configuration: one entry for each member, by ascending id, in
 /// term 1 and committed from the start. A crash between the creation of the log and this leads here again.
 fn found_if_empty(config: &Config, opened: &mut Opened) -> Result<(), StartError> {
-    if opened.hard_state.is_some() || !opened.entries.is_empty() || opened.store.view().mark() > 0 {
+    if opened.hard_state.is_some() || !opened.entries.is_empty() || opened.store.view().map_err(StorageError::from)?.mark() > 0 {
         return Ok(());
     }
     let members = first_members(config)?;
@@ -179,7 +179,7 @@ fn run(
     let min_ttl = limits::min_lease_ttl_seconds(config.election_timeout, config.heartbeat_interval);
     let applier = Applier::open(store.clone(), min_ttl, config.max_learners)?;
     let applied = applier.applied();
-    let log = log_view(&applier, hard_state, &entries, store.view().applied_term());
+    let log = log_view(&applier, hard_state, &entries, applier.applied_term()?);
     drop(entries);
 
     let unix_millis = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64;
@@ -292,13 +292,4 @@ fn raft_entry(entry: &Entry) -> raft::eraftpb::Entry {
         _ => raft::eraftpb::EntryType::EntryNormal,
     });
     raft_entry
-}
-
-/// Waits for a log to be closed by all who hold it.
-pub(super) fn close_log(wal: Arc<Wal>) {
-    if let Some(wal) = Arc::into_inner(wal) {
-        if let Err(error) = wal.close() {
-            tracing::warn!(%error, "closing the log has failed");
-        }
-    }
 }

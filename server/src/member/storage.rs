@@ -99,7 +99,7 @@ impl Storage {
         let (member_id, cluster_id) = decode_metadata(metadata)?;
         let first = entries.first().map(|entry| entry.index);
         let store = self.open_store(first.map_or(0, |first| first - 1))?;
-        let applied = store.view().mark();
+        let applied = store.view()?.mark();
         if let Some(first) = first.filter(|first| *first > applied + 1) {
             return Err(StorageError::Gap { applied, first });
         }

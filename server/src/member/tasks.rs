@@ -96,7 +96,8 @@ async fn compact(member: Member, mut compactor: AutoCompactor) {
         if member.status().leader != member.status().member_id {
             continue;
         }
-        let Some(revision) = compactor.look(member.view().revision()) else { continue };
+        let Ok(view) = member.view() else { return };
+        let Some(revision) = compactor.look(view.revision()) else { continue };
         tracing::info!(revision, "starting auto compaction");
         let compaction = Some(pb::CompactionRequest { revision, physical: false });
         let request = pb::InternalRaftRequest { compaction, ..pb::InternalRaftRequest::default() };

@@ -6,10 +6,14 @@ use holdfast_proto::etcdserverpb as pb;
 use prost::Message as _;
 
 use super::request::Request;
-use super::{Alarms, Applied, ApplyError, Failure, LeaseEffect, Outcome, Reply, alarm, cluster, header, kv, lease, txn};
+use super::{Alarms, Applied, ApplyError, Failure, LeaseEffect, Outcome, Reply, alarm, cluster, header, kv, lease, txn, unreadable};
 use crate::lease::Lessor;
 use crate::membership::{self, Membership};
 use crate::raft::{Committed, CommittedKind, decode_conf_change};
+
+/// Where index and term of the last applied entry stand, in etcd's form, in the transaction of the entry.
+const INDEX_KEY: &[u8] = b"consistent_index";
+const TERM_KEY: &[u8] = b"term";
 
 /// The state that entries are applied to.
 pub struct Applier {
@@ -52,6 +56,27 @@ impl Applier {
         &self.alarms
     }
 
+    /// The last compaction; −1 if there never was one.
+    pub fn compact_revision(&self) -> Result<i64, ApplyError> {
+        let view = self.store.view().map_err(|source| ApplyError::Store { index: self.applied, source })?;
+        Ok(view.compact_revision())
+    }
+
+    /// Term of the last applied entry; zero before the first.
+    pub fn applied_term(&self) -> Result<u64, ApplyError> {
+        let failed = |source| ApplyError::Store { index: self.applied, source };
+        let view = self.store.view().map_err(failed)?;
+        match view.aux(trees::META, TERM_KEY).map_err(failed)? {
+            None => Ok(0),
+            Some(stored) => {
+                let bytes = stored.try_into().map_err(|_| {
+                    failed(unreadable(trees::META, TERM_KEY, "the term does not have eight bytes"))
+                })?;
+                Ok(u64::from_be_bytes(bytes))
+            }
+        }
+    }
+
     /// Applies entries in order and publishes them together. `over_quota` says that this member's database is over its
     /// quota: requests that need space are applied all the same, as they are on the other members, but their proposers
     /// are told that there is none.
@@ -72,8 +97,8 @@ impl Applier {
         let (index, term) = (batch.out.index, batch.out.term);
         let published = batch
             .txn
-            .aux_put(trees::META, b"consistent_index", &index.to_be_bytes())
-            .and_then(|()| batch.txn.aux_put(trees::META, b"term", &term.to_be_bytes()))
+            .aux_put(trees::META, INDEX_KEY, &index.to_be_bytes())
+            .and_then(|()| batch.txn.aux_put(trees::META, TERM_KEY, &term.to_be_bytes()))
             .and_then(|()| {
                 batch.txn.set_mark(index);
                 batch.txn.publish()

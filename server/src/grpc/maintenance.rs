@@ -1,0 +1,138 @@
+//! Maintenance: status, alarms, hashes, snapshots.
+
+use std::pin::Pin;
+
+use holdfast_core::apply::Reply;
+use holdfast_engine::mvcc::MvccError;
+use holdfast_proto::error::EtcdError;
+use holdfast_proto::etcdserverpb::maintenance_server::Maintenance;
+use holdfast_proto::etcdserverpb as pb;
+use holdfast_proto::version;
+use tokio_stream::Stream;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status};
+
+use super::later::not_yet;
+use super::{Services, complete_header, snapshot, unexpected_reply};
+use crate::member::Member;
+
+#[tonic::async_trait]
+impl Maintenance for Services {
+    async fn alarm(&self, request: Request<pb::AlarmRequest>) -> Result<Response<pb::AlarmResponse>, Status> {
+        let envelope = pb::InternalRaftRequest { alarm: Some(request.into_inner()), ..Default::default() };
+        match self.member().propose(envelope).await? {
+            Reply::Alarm(mut response) => {
+                complete_header(self.member(), &mut response.header);
+                Ok(Response::new(response))
+            }
+            _ => Err(unexpected_reply()),
+        }
+    }
+
+    async fn status(&self, _: Request<pb::StatusRequest>) -> Result<Response<pb::StatusResponse>, Status> {
+        let member = self.member();
+        let status = member.status();
+        let stats = member.store().db().stats();
+        let page = u64::from(stats.page_size);
+        Ok(Response::new(pb::StatusResponse {
+            header: Some(member.header()?),
+            version: version::SERVER_VERSION.to_owned(),
+            db_size: (stats.pages * page) as i64,
+            leader: status.leader,
+            raft_index: status.committed,
+            raft_term: status.term,
+            raft_applied_index: status.applied,
+            errors: errors(member, status.leader),
+            db_size_in_use: (stats.pages_in_use * page) as i64,
+            is_learner: status.is_learner,
+            storage_version: version::STORAGE_VERSION.to_owned(),
+            db_size_quota: member.quota_bytes().map_or(0, |bytes| bytes as i64),
+            downgrade_info: Some(pb::DowngradeInfo::default()),
+        }))
+    }
+
+    async fn defragment(
+        &self,
+        _: Request<pb::DefragmentRequest>,
+    ) -> Result<Response<pb::DefragmentResponse>, Status> {
+        // Free pages are reused as they come, and nothing is rebuilt: there is no work to wait for.
+        Ok(Response::new(pb::DefragmentResponse::default()))
+    }
+
+    async fn hash(&self, _: Request<pb::HashRequest>) -> Result<Response<pb::HashResponse>, Status> {
+        let member = self.member().clone();
+        let view = member.view()?;
+        let header = Some(member.header_at(view.revision()));
+        let hash = on_scan_thread(move || snapshot::database_hash(&view)).await?;
+        let hash = hash.map_err(|error| member.store_failed(error))?;
+        Ok(Response::new(pb::HashResponse { header, hash }))
+    }
+
+    async fn hash_kv(&self, request: Request<pb::HashKvRequest>) -> Result<Response<pb::HashKvResponse>, Status> {
+        let revision = request.get_ref().revision;
+        let member = self.member().clone();
+        let view = member.view()?;
+        let header = Some(member.header_at(view.revision()));
+        match on_scan_thread(move || view.hash_kv(revision)).await? {
+            Ok(hash) => Ok(Response::new(pb::HashKvResponse {
+                header,
+                hash: hash.hash,
+                compact_revision: hash.compact_revision,
+                hash_revision: hash.hash_revision,
+            })),
+            Err(MvccError::Compacted { .. }) => Err(EtcdError::Compacted.into()),
+            Err(MvccError::FutureRevision { .. }) => Err(EtcdError::FutureRev.into()),
+            Err(error) => Err(member.store_failed(error)),
+        }
+    }
+
+    type SnapshotStream = Pin<Box<dyn Stream<Item = Result<pb::SnapshotResponse, Status>> + Send>>;
+
+    async fn snapshot(&self, _: Request<pb::SnapshotRequest>) -> Result<Response<Self::SnapshotStream>, Status> {
+        let chunks = snapshot::stream(self.member().view()?);
+        Ok(Response::new(Box::pin(ReceiverStream::new(chunks))))
+    }
+
+    async fn move_leader(
+        &self,
+        request: Request<pb::MoveLeaderRequest>,
+    ) -> Result<Response<pb::MoveLeaderResponse>, Status> {
+        let status = self.member().status();
+        if status.leader != status.member_id {
+            return Err(EtcdError::NotLeader.into());
+        }
+        if request.get_ref().target_id == status.member_id {
+            return Ok(Response::new(pb::MoveLeaderResponse::default()));
+        }
+        // There is no other member to which leadership could move.
+        Err(EtcdError::BadLeaderTransferee.into())
+    }
+
+    async fn downgrade(
+        &self,
+        _: Request<pb::DowngradeRequest>,
+    ) -> Result<Response<pb::DowngradeResponse>, Status> {
+        Err(not_yet("Downgrade"))
+    }
+}
+
+/// What is wrong with the member, a line each.
+fn errors(member: &Member, leader: u64) -> Vec<String> {
+    let mut errors = Vec::new();
+    if leader == 0 {
+        errors.push(EtcdError::NoLeader.message().to_owned());
+    }
+    for alarm in member.alarms() {
+        let kind = match pb::AlarmType::try_from(alarm.alarm) {
+            Ok(kind) => kind.as_str_name().to_owned(),
+            Err(_) => alarm.alarm.to_string(),
+        };
+        errors.push(format!("memberID:{} alarm:{kind}", alarm.member_id));
+    }
+    errors
+}
+
+/// Runs a long read where it holds up nobody.
+async fn on_scan_thread<T: Send + 'static>(read: impl FnOnce() -> T + Send + 'static) -> Result<T, Status> {
+    tokio::task::spawn_blocking(read).await.map_err(|_| EtcdError::Stopped.into())
+}

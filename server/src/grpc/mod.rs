@@ -1,0 +1,92 @@
+//! The gRPC services: requests checked, put through the member, answered.
+//!
+//! | file | what |
+//! | --- | --- |
+//! | `kv.rs`, `range.rs` | KV; Range has its own service, whose answers are spliced from stored bytes |
+//! | `checks.rs` | what a request may ask, before anything is proposed |
+//! | `lease.rs`, `cluster.rs`, `maintenance.rs`, `health.rs` | one service each |
+//! | `snapshot.rs` | the database as a bbolt image |
+//! | `later.rs` | services whose time has not come: they answer UNIMPLEMENTED and say so |
+//! | `guard.rs` | what every call goes through first |
+
+mod checks;
+mod cluster;
+mod guard;
+mod health;
+mod kv;
+mod lease;
+mod later;
+mod maintenance;
+mod range;
+mod snapshot;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::any_service;
+use holdfast_proto::error::EtcdError;
+use holdfast_proto::etcdserverpb::auth_server::AuthServer;
+use holdfast_proto::etcdserverpb::cluster_server::ClusterServer;
+use holdfast_proto::etcdserverpb::kv_server::KvServer;
+use holdfast_proto::etcdserverpb::lease_server::LeaseServer;
+use holdfast_proto::etcdserverpb::maintenance_server::MaintenanceServer;
+use holdfast_proto::health::health_server::HealthServer;
+use holdfast_proto::v3electionpb::election_server::ElectionServer;
+use holdfast_proto::v3lockpb::lock_server::LockServer;
+use tonic::Status;
+
+use crate::member::Member;
+
+pub use guard::Guard;
+
+/// What the services share.
+#[derive(Clone)]
+pub struct Services(Arc<Inner>);
+
+struct Inner {
+    member: Member,
+    max_txn_ops: usize,
+    max_receive_bytes: usize,
+}
+
+impl Services {
+    /// Services for a member. A transaction's branch may have `max_txn_ops` operations, a message `max_receive_bytes`
+    /// bytes.
+    pub fn new(member: Member, max_txn_ops: usize, max_receive_bytes: usize) -> Self {
+        Self(Arc::new(Inner { member, max_txn_ops, max_receive_bytes }))
+    }
+
+    fn member(&self) -> &Member {
+        &self.0.member
+    }
+
+    /// All services except Watch, by path.
+    pub fn router(&self) -> Router {
+        let limit = self.0.max_receive_bytes;
+        let routes = tonic::service::Routes::new(KvServer::new(self.clone()).max_decoding_message_size(limit))
+            .add_service(LeaseServer::new(self.clone()).max_decoding_message_size(limit))
+            .add_service(ClusterServer::new(self.clone()).max_decoding_message_size(limit))
+            .add_service(MaintenanceServer::new(self.clone()).max_decoding_message_size(limit))
+            .add_service(HealthServer::new(self.clone()).max_decoding_message_size(limit))
+            .add_service(AuthServer::new(self.clone()).max_decoding_message_size(limit))
+            .add_service(LockServer::new(self.clone()).max_decoding_message_size(limit))
+            .add_service(ElectionServer::new(self.clone()).max_decoding_message_size(limit));
+        // The fixed path wins over the wildcard of the generated service.
+        routes.into_axum_router().route(range::PATH, any_service(range::RangeService::new(self.clone(), limit)))
+    }
+}
+
+/// The error for a reply that does not belong to the request: a bug, answered instead of hidden.
+fn unexpected_reply() -> Status {
+    Status::internal("holdfast: the log has answered with a reply of another kind; please report this")
+}
+
+/// Fills in who answers; the revision stands already.
+fn complete_header(member: &Member, header: &mut Option<holdfast_proto::etcdserverpb::ResponseHeader>) {
+    let revision = header.as_ref().map_or(0, |header| header.revision);
+    *header = Some(member.header_at(revision));
+}
+
+fn status(error: EtcdError) -> Status {
+    Status::from(error)
+}
