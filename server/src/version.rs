@@ -1,16 +1,9 @@
 //! Which versions this server has: its own, and the one of etcd that it is compatible with.
 
-/// The version of etcd that clients are told, because they gate features on it.
-pub const ETCD: &str = "3.7.1";
-
-/// The version of the API that goes with it, as the cluster agrees on it (major and minor only).
-pub const CLUSTER: &str = "3.7.0";
-
-/// The oldest cluster version that a member of ours can live in.
-pub const MIN_CLUSTER: &str = "3.0.0";
-
-/// Our own version.
-pub const HOLDFAST: &str = env!("CARGO_PKG_VERSION");
+pub use holdfast_proto::version::{
+    CLUSTER_VERSION as CLUSTER, HOLDFAST_VERSION as HOLDFAST, MIN_CLUSTER_VERSION as MIN_CLUSTER,
+    SERVER_VERSION as ETCD,
+};
 
 /// What stands where etcd has the hash of its commit.
 pub fn git_sha() -> String {

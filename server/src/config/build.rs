@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use holdfast_proto::limits;
+
 use super::duration::GoDuration;
 use super::host;
 use super::notice::Notice;
@@ -10,13 +12,6 @@ use super::url::Url;
 use super::validate;
 use super::values::Values;
 use super::{ClusterState, Config, VerifyError};
-
-/// etcd's quota when none is given: 2 GiB.
-const DEFAULT_QUOTA_BYTES: u64 = 2 * 1024 * 1024 * 1024;
-/// A watch is told of progress this often when nothing else is asked for.
-const DEFAULT_PROGRESS_INTERVAL: Duration = Duration::from_secs(600);
-/// Progress notifications more often than this would be a load of their own.
-const MIN_PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Makes the configuration out of values that [`validate::check`] has let pass.
 pub(super) fn config(values: &Values, notices: &mut Vec<Notice>) -> Result<Config, VerifyError> {
@@ -56,7 +51,7 @@ pub(super) fn config(values: &Values, notices: &mut Vec<Notice>) -> Result<Confi
         auto_compaction: AutoCompaction::Off, // read last, by `load`
         auto_compaction_mode: values.text("auto-compaction-mode"),
         compaction_batch_limit: match usize::try_from(values.int("compaction-batch-limit")) {
-            Ok(0) | Err(_) => 1000,
+            Ok(0) | Err(_) => limits::COMPACTION_BATCH_REVISIONS,
             Ok(limit) => limit,
         },
         compaction_sleep_interval: positive(values.duration("compaction-sleep-interval"))
@@ -67,8 +62,8 @@ pub(super) fn config(values: &Values, notices: &mut Vec<Notice>) -> Result<Confi
         warning_unary_request_duration: positive(values.duration("warning-unary-request-duration"))
             .unwrap_or(Duration::from_millis(300)),
         watch_progress_notify_interval: match positive(values.duration("watch-progress-notify-interval")) {
-            Some(interval) => interval.max(MIN_PROGRESS_INTERVAL),
-            None => DEFAULT_PROGRESS_INTERVAL,
+            Some(interval) => interval.max(limits::MIN_WATCH_PROGRESS_NOTIFY),
+            None => limits::WATCH_PROGRESS_NOTIFY,
         },
         log: validate::logging(values)?,
     };
@@ -118,11 +113,9 @@ fn cluster_state(values: &Values) -> ClusterState {
     }
 }
 
+/// None given is etcd's default; one below zero is none at all.
 fn quota(bytes: i64) -> Option<u64> {
-    match bytes {
-        0 => Some(DEFAULT_QUOTA_BYTES),
-        _ => u64::try_from(bytes).ok(),
-    }
+    u64::try_from(if bytes == 0 { limits::QUOTA_BACKEND_BYTES } else { bytes }).ok()
 }
 
 fn positive(duration: GoDuration) -> Option<Duration> {

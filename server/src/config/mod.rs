@@ -27,6 +27,8 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use holdfast_proto::limits;
+
 pub use self::cluster::{ClusterError, InitialCluster};
 pub use self::notice::Notice;
 pub use self::retention::{AutoCompaction, RetentionError};
@@ -156,12 +158,14 @@ impl Config {
 
     /// How long a request may take before it is answered with a time-out: 5 s and two elections.
     pub fn request_timeout(&self) -> Duration {
-        Duration::from_secs(5) + 2 * self.election_timeout
+        limits::request_timeout(self.election_timeout)
     }
 
     /// The most bytes of one gRPC message.
     pub fn max_receive_bytes(&self) -> usize {
-        usize::try_from(self.max_request_bytes.saturating_add(512 * 1024)).unwrap_or(usize::MAX)
+        usize::try_from(self.max_request_bytes)
+            .unwrap_or(usize::MAX)
+            .saturating_add(limits::GRPC_OVERHEAD_BYTES)
     }
 
     /// `<data-dir>/member`.

@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use holdfast_proto::limits;
+
 use super::Config;
 use super::flag::Support;
 use super::notice::Notice;
@@ -9,9 +11,6 @@ use super::quote::Quoted;
 use super::url::{Url, texts};
 use super::values::Values;
 use crate::logging::{Format, Level, LogConfig, Output};
-
-/// The longest election time-out that etcd takes.
-const MAX_ELECTION_MS: u64 = 50_000;
 
 /// Why a set of flags makes no configuration. Logged as `failed to verify flags`; status 1.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -135,9 +134,10 @@ fn timers(config: &Config) -> Result<(), VerifyError> {
             "--election-timeout[{election}ms] should be at least as 5 times as --heartbeat-interval[{heartbeat}ms]"
         ))?;
     }
-    if election > u128::from(MAX_ELECTION_MS) {
+    let longest = limits::MAX_ELECTION.as_millis();
+    if election > longest {
         flags_error(format!(
-            "--election-timeout[{election}ms] is too long, and should be set less than {MAX_ELECTION_MS}ms"
+            "--election-timeout[{election}ms] is too long, and should be set less than {longest}ms"
         ))?;
     }
     Ok(())
