@@ -138,3 +138,52 @@ fn a_pinned_view_is_not_disturbed() {
     let later = store.store.view().unwrap().range(&query).unwrap_err();
     assert!(matches!(later, MvccError::Compacted { revision: 2, compact_revision: 3 }));
 }
+
+/// The walk stands inside its own target, behind a deletion that it left there, when a later target comes.
+#[test]
+fn a_deletion_left_by_an_unfinished_walk_is_not_forgotten() {
+    let store = TestStore::new();
+    store.put("b", "1");
+    let target = store.write(|txn| {
+        txn.delete_range(b"b", b"", false).unwrap();
+        txn.put(b"a", b"1", 0).unwrap();
+    });
+    let last = store.put("a", "2");
+    store.compact(target).unwrap();
+    let mut txn = store.store.begin().unwrap();
+    assert_eq!(txn.compact_step(2).unwrap(), CompactProgress::More);
+    txn.publish().unwrap();
+    store.compact(last).unwrap();
+    store.finish_compaction(100);
+    store.assert_clean();
+    assert_eq!(records(&store), 1);
+}
+
+#[test]
+fn a_deletion_of_many_keys_is_one_revision() {
+    let store = TestStore::new();
+    store.write(|txn| {
+        for n in 0..3000 {
+            txn.put(format!("k{n:04}").as_bytes(), b"", n % 2).unwrap();
+        }
+    });
+    let mut txn = store.store.begin().unwrap();
+    txn.begin_revision();
+    let deleted = txn.delete_range(b"k", b"k2999", true).unwrap();
+    let told = txn.end_revision().unwrap();
+    txn.publish().unwrap();
+    assert_eq!((deleted.count, deleted.prev_kvs.len(), told.changes.len()), (2999, 2999, 2999));
+    assert!(told.changes.iter().is_sorted_by_key(|change| change.key.clone()));
+    let view = store.store.view().unwrap();
+    assert_eq!(view.lease_keys(1).unwrap(), ["k2999"]);
+    assert_eq!(view.changes(3, 10, 0).unwrap(), [told]);
+    store.assert_clean();
+    store.compact(3).unwrap();
+    store.finish_compaction(1000);
+    assert_eq!(records(&store), 3000, "the deletions at the compacted revision, and one key");
+    store.put("k", "");
+    store.compact(4).unwrap();
+    store.finish_compaction(1000);
+    assert_eq!(records(&store), 2);
+    store.assert_clean();
+}

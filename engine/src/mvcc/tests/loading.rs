@@ -140,3 +140,16 @@ fn a_current_revision_below_the_last_record_is_refused() {
     txn.publish().unwrap();
     assert!(matches!(Store::open(db), Err(MvccError::Corrupt { .. })));
 }
+
+#[test]
+fn marks_of_compaction_raise_the_revision() {
+    let store = TestStore::new();
+    let mut txn = store.store.begin().unwrap();
+    txn.load_compaction(50, 40).unwrap();
+    assert_eq!((txn.revision(), txn.compact_revision()), (50, 50));
+    txn.publish().unwrap();
+    assert_eq!(store.store.view().unwrap().revision(), 50);
+    store.finish_compaction(1);
+    assert_eq!(store.put("a", ""), 51);
+    store.assert_clean();
+}

@@ -7,6 +7,7 @@ mod damage;
 mod golden;
 mod loading;
 mod model;
+mod oracle;
 mod random;
 mod ranges;
 
