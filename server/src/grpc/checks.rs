@@ -1,6 +1,7 @@
 //! What a request may ask: refused here, before anything is proposed, with etcd's errors in etcd's order.
 
 use std::collections::BTreeSet;
+use std::ops::Bound;
 
 use holdfast_engine::mvcc::KeyRange;
 use holdfast_proto::error::EtcdError;
@@ -104,7 +105,7 @@ impl Interval<'_> {
     fn covers_any(&self, keys: &BTreeSet<&[u8]>) -> bool {
         match self.end {
             None => keys.contains(self.key),
-            Some(end) => self.key < end && keys.range::<[u8], _>(self.key..end).next().is_some(),
+            Some(end) => self.key < end && keys.range::<[u8], _>((Bound::Included(self.key), Bound::Excluded(end))).next().is_some(),
         }
     }
 }

@@ -24,7 +24,6 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::routing::any_service;
-use holdfast_proto::error::EtcdError;
 use holdfast_proto::etcdserverpb::auth_server::AuthServer;
 use holdfast_proto::etcdserverpb::cluster_server::ClusterServer;
 use holdfast_proto::etcdserverpb::kv_server::KvServer;
@@ -85,8 +84,4 @@ fn unexpected_reply() -> Status {
 fn complete_header(member: &Member, header: &mut Option<holdfast_proto::etcdserverpb::ResponseHeader>) {
     let revision = header.as_ref().map_or(0, |header| header.revision);
     *header = Some(member.header_at(revision));
-}
-
-fn status(error: EtcdError) -> Status {
-    Status::from(error)
 }

@@ -68,7 +68,10 @@ fn run(db: &Db, wal: &Wal, shared: &Shared, woken: &Receiver<()>, on_checkpoint:
             match db.checkpoint() {
                 Ok(done) => {
                     on_checkpoint(started.elapsed());
-                    wal.release(done.mark);
+                    if let Err(error) = wal.release(done.mark) {
+                        shared.fail(format!("the log does not release what is applied: {error}"));
+                        return;
+                    }
                 }
                 Err(error) => {
                     shared.fail(format!("a checkpoint has failed: {error}"));

@@ -25,6 +25,8 @@ mod shared;
 mod start;
 mod storage;
 mod tasks;
+#[cfg(test)]
+mod tests;
 mod waiters;
 
 use std::sync::Arc;
@@ -46,7 +48,7 @@ use waiters::Waiters;
 
 pub use leases::LeaseHandle;
 pub use running::Running;
-pub use start::{StartError, start};
+pub use start::{Observers, StartError, start};
 pub use storage::{Storage, StorageError};
 
 /// The handle that services use; cheap to clone.

@@ -56,7 +56,7 @@ impl RaftThread {
                 self.shared.fail(format!("the log has failed: {error}"));
             }
             if inbox.stop || self.shared.has_failed() {
-                self.refuse_all(work, inbox.proposals, inbox.reads);
+                self.refuse_all(work, inbox.reads);
                 return;
             }
             if let Some(ticket) = inbox.durable {
@@ -120,7 +120,9 @@ impl RaftThread {
             .collect();
         let state = batch.hard_state;
         let hard_state = Some(HardState { term: state.term, vote: state.vote, commit: state.commit });
-        self.wal.append(Batch { entries, hard_state }, batch.ticket);
+        if let Err(error) = self.wal.append(Batch { entries, hard_state, ..Batch::default() }, batch.ticket) {
+            self.shared.fail(format!("the log does not take a batch: {error}"));
+        }
     }
 
     fn on_applied(&mut self, work: &mut Work, note: AppliedNote) {
@@ -177,10 +179,12 @@ impl RaftThread {
         self.node.read_index(round.context);
     }
 
-    fn refuse_all(&self, mut work: Work, proposals: Vec<Proposal>, reads: Vec<ReadToken>) {
-        for proposal in work.parked.drain(..).chain(proposals) {
-            self.waiters.complete(proposal.id, Err(EtcdError::Stopped));
-        }
+    /// Nobody is to wait for a member that has stopped. What is in the log already may still come true on the next
+    /// start, as after any stop: "stopped" does not say that it was not done.
+    fn refuse_all(&self, mut work: Work, reads: Vec<ReadToken>) {
+        // No proposal can arrive any more: the mailbox is told first, and registrations precede proposals.
+        self.mailbox.stop();
+        self.waiters.refuse_all(EtcdError::Stopped);
         for token in work.reads.drain().into_iter().chain(reads) {
             let _ = token.send(Err(EtcdError::Stopped));
         }

@@ -31,6 +31,8 @@ impl Running {
                 tracing::error!("a thread of the member has panicked");
             }
         }
-        self.wal.shut_down();
+        if let Err(error) = self.wal.close() {
+            tracing::error!(%error, "the log could not be closed cleanly");
+        }
     }
 }

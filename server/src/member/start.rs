@@ -14,7 +14,7 @@ use holdfast_core::raft::{
 };
 use holdfast_engine::mvcc::RevisionChanges;
 use holdfast_proto::limits;
-use holdfast_wal::{Batch, Config as LogConfig, Entry, HardState, Wal, WalError};
+use holdfast_wal::{Batch, Config as LogConfig, Entry, HardState, WalError};
 use parking_lot::Mutex;
 
 use super::apply_thread::{ApplyThread, CompactionPace};
@@ -87,11 +87,12 @@ pub struct Observers {
 pub fn start(config: &Config, storage: &Storage, observers: Observers) -> Result<(Member, Running), StartError> {
     let mailbox = Arc::new(Mailbox::default());
     let log_config = log_config(config, &mailbox, Arc::clone(&observers.log_write));
-    let mut opened = if storage.is_initialized()? {
-        storage.reopen(log_config)?
-    } else {
-        let (member_id, cluster_id) = first_ids(config)?;
-        storage.create(log_config, member_id, cluster_id)?
+    let mut opened = match storage.reopen(log_config.clone())? {
+        Some(opened) => opened,
+        None => {
+            let (member_id, cluster_id) = first_ids(config)?;
+            storage.create(log_config, member_id, cluster_id)?
+        }
     };
     found_if_empty(config, &mut opened)?;
     run(config, opened, mailbox, observers)
@@ -162,7 +163,7 @@ fn found_if_empty(config: &Config, opened: &mut Opened) -> Result<(), StartError
     let hard_state = HardState { term: 1, vote: 0, commit: entries.len() as u64 };
     // Tickets of raft's own batches begin at one. Durability is not waited for: nothing is acknowledged before raft's
     // first batch, which the log makes durable after this one.
-    opened.wal.append(Batch { entries: entries.clone(), hard_state: Some(hard_state), ..Batch::default() }, 0);
+    opened.wal.append(Batch { entries: entries.clone(), hard_state: Some(hard_state), ..Batch::default() }, 0)?;
     opened.entries = entries;
     opened.hard_state = Some(hard_state);
     Ok(())

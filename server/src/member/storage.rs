@@ -11,7 +11,7 @@ use holdfast_engine::{EngineError, OpenError};
 use holdfast_wal::{Config as LogConfig, DirectIo, Entry, FileDevice, HardState, LogDevice, Recovered, Wal, WalError};
 
 /// Name of the tree file in `member/snap`, as etcd names its own.
-pub const DB_FILE: &str = "db";
+const DB_FILE: &str = "db";
 
 /// Address space reserved for the tree file: the size it can never outgrow while it is open. Costs nothing.
 const RESERVE_BYTES: u64 = 1 << 42;
@@ -46,6 +46,15 @@ pub enum StorageError {
     /// The log cannot be opened.
     #[error(transparent)]
     Log(#[from] WalError),
+    /// There is a database but no log.
+    #[error(
+        "the database holds everything up to entry {applied}, but there is no log: was it moved (--wal-dir), or deleted? \
+         restore the log directory that belongs to this database, or add this member anew"
+    )]
+    NoLog {
+        /// The database's applied index.
+        applied: u64,
+    },
     /// The log's metadata is not what a member writes.
     #[error("the log's metadata is not a member's: {what}; is this the log of another program?")]
     Metadata {
@@ -84,35 +93,38 @@ impl Storage {
         Ok(Self { pages, log })
     }
 
-    /// Whether there is a log already: then this is a restart.
-    pub fn is_initialized(&self) -> Result<bool, StorageError> {
-        Ok(!self.log.list().map_err(WalError::from)?.is_empty())
-    }
-
-    /// Opens log and store of a member that has started before.
-    pub(super) fn reopen(&self, config: LogConfig) -> Result<Opened, StorageError> {
-        let (wal, recovered) = Wal::open(Arc::clone(&self.log), config)?;
-        let Recovered { metadata, hard_state, entries, .. } = &recovered;
+    /// Opens log and store of a member that has started before; `None` when there is no log.
+    pub(super) fn reopen(&self, config: LogConfig) -> Result<Option<Opened>, StorageError> {
+        let (wal, recovered) = match Wal::open(Arc::clone(&self.log), config) {
+            Ok(opened) => opened,
+            Err(WalError::NoLog { .. }) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let Recovered { metadata, hard_state, .. } = &recovered;
         if let Some(torn) = &recovered.torn_tail {
             tracing::warn!(?torn, "cut a torn tail off the log: it was never acknowledged");
         }
         let (member_id, cluster_id) = decode_metadata(metadata)?;
-        let first = entries.first().map(|entry| entry.index);
-        let store = self.open_store(first.map_or(0, |first| first - 1))?;
+        let start = recovered.start.index;
+        let store = self.open_store(start)?;
         let applied = store.view()?.mark();
-        if let Some(first) = first.filter(|first| *first > applied + 1) {
-            return Err(StorageError::Gap { applied, first });
+        if start > applied {
+            return Err(StorageError::Gap { applied, first: start + 1 });
         }
         let hard_state = *hard_state;
         let entries = recovered.entries;
-        Ok(Opened { wal, store, member_id, cluster_id, hard_state, entries })
+        Ok(Some(Opened { wal, store, member_id, cluster_id, hard_state, entries }))
     }
 
     /// Creates log and store of a member that starts for the first time, with the cluster's first configuration as the
     /// log's first entries. Returns once these are handed to the log.
     pub(super) fn create(&self, config: LogConfig, member_id: u64, cluster_id: u64) -> Result<Opened, StorageError> {
-        let wal = Wal::create(Arc::clone(&self.log), config, &encode_metadata(member_id, cluster_id))?;
         let store = self.open_store(0)?;
+        let applied = store.view()?.mark();
+        if applied > 0 {
+            return Err(StorageError::NoLog { applied });
+        }
+        let wal = Wal::create(Arc::clone(&self.log), config, &encode_metadata(member_id, cluster_id))?;
         Ok(Opened { wal, store, member_id, cluster_id, hard_state: None, entries: Vec::new() })
     }
 

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
 use holdfast_core::apply::Outcome;
+use holdfast_proto::error::EtcdError;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
@@ -66,6 +67,18 @@ impl Waiters {
         if let Some(waiter) = waiter {
             // The client may have given up in this moment.
             let _ = waiter.send(outcome);
+        }
+    }
+}
+
+impl Waiters {
+    /// Wakes everybody with an error: the member stops.
+    pub(super) fn refuse_all(&self, error: EtcdError) {
+        for shard in &self.0 {
+            let waiting = std::mem::take(&mut *shard.lock());
+            for waiter in waiting.into_values() {
+                let _ = waiter.send(Err(error));
+            }
         }
     }
 }
