@@ -185,7 +185,8 @@ impl RaftThread {
         // No proposal can arrive any more: the mailbox is told first, and registrations precede proposals.
         self.mailbox.stop();
         self.waiters.refuse_all(EtcdError::Stopped);
-        for token in work.reads.drain().into_iter().chain(reads) {
+        let late = self.mailbox.take(Instant::now()).reads;
+        for token in work.reads.drain().into_iter().chain(reads).chain(late) {
             let _ = token.send(Err(EtcdError::Stopped));
         }
     }
