@@ -12,6 +12,9 @@ mod node;
 mod reads;
 mod settings;
 
+#[cfg(test)]
+mod tests;
+
 pub use confchange::{ConfChange, ConfChangeContext, ConfChangeError, ConfChangeKind, decode_conf_change};
 pub use log::LogView;
 pub use logger::tracing_logger;

@@ -211,6 +211,11 @@ impl Node {
         self.jitter.apply(&mut self.raw, false);
     }
 
+    /// A message to `id` could not be sent: what it has received is found out anew.
+    pub fn unreachable(&mut self, id: u64) {
+        self.raw.report_unreachable(id);
+    }
+
     /// Whether a rejected append response speaks of an index that its sender has since matched. raft-rs 0.7 would move
     /// the follower's next index to or below the matched one for it.
     fn is_stale_rejection(&self, message: &Message) -> bool {
