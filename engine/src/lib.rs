@@ -12,6 +12,7 @@
 pub mod check;
 pub mod error;
 pub mod file;
+mod page;
 pub mod tree;
 
 pub use error::{Corruption, EngineError, OpenError};
