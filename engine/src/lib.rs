@@ -14,6 +14,7 @@ pub mod check;
 pub mod error;
 pub mod file;
 pub mod mvcc;
+mod page;
 pub mod tree;
 
 pub use error::{Corruption, EngineError, OpenError};

@@ -12,7 +12,6 @@
 //! The cost follows the number of changes since the last compaction, not the size of the store.
 
 use super::error::MvccError;
-use super::history;
 use super::keyvalue::KeyValue;
 use super::meta::{self, COMPACT_CURSOR, FINISHED_COMPACT, SCHEDULED_COMPACT};
 use super::reader::{corrupt, decode_record_key};
@@ -128,13 +127,11 @@ impl ApplyTxn {
         // The first version of a key superseded nothing, and a look-up costs more than this.
         let is_first = !record.tombstone && kv.version == 1;
         if !is_first
-            && let Some(row) = self.reader().last_superseded(kv.key, record.revision)?
+            && let Some((row_key, row)) = self.reader().last_superseded_entry(kv.key, record.revision)?
             && row.by == record.revision
         {
-            let mut row_key = Vec::new();
-            history::encode_key(kv.key, row.info.modified, &mut row_key);
             step.bytes += row_key.len();
-            step.superseded.push((row_key, RecordKey::put(row.info.modified)));
+            step.superseded.push((row_key.to_vec(), RecordKey::put(row.info.modified)));
         }
         if record.tombstone && record.revision.main < target {
             step.tombstones.push(record);

@@ -3,6 +3,8 @@
 //! LIVE is walked in batches: a batch of keys is copied out, the walk is left, the keys are deleted, and the walk goes
 //! on behind them. So the memory that it takes beside the transaction's own pages is one batch, and the events.
 
+use super::arena::Arena;
+use super::changes::deletion_event;
 use super::error::MvccError;
 use super::keyrange::{KeyRange, successor};
 use super::live::VersionInfo;
@@ -17,6 +19,9 @@ use std::ops::Range;
 const BATCH_KEYS: usize = 512;
 /// A batch is closed early when its keys have this many bytes: keys may be long.
 const BATCH_BYTES: usize = 1 << 20;
+
+/// Most bytes that an event of an ordinary key takes beside the key: two tags, its length, a revision.
+const EVENT_OVERHEAD_BYTES: usize = 12;
 
 /// What a deletion did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -39,18 +44,18 @@ impl ApplyTxn {
         range_end: &[u8],
         prev_kvs: bool,
     ) -> Result<Deleted, MvccError> {
-        assert!(self.in_revision(), "a write outside begin_revision and end_revision");
         let range = KeyRange::new(key, range_end);
         let mut deleted = Deleted::default();
         let mut batch = Batch::default();
         let mut from = key.to_vec();
         loop {
             batch.fill(&self.reader(), range.starting_at(&from))?;
-            for (key, info) in batch.iter() {
-                if prev_kvs {
-                    deleted.prev_kvs.push(Bytes::copy_from_slice(self.reader().record(info)?));
-                }
-                self.delete_one(key, info)?;
+            if prev_kvs {
+                batch.copy_records(&self.reader(), &mut deleted.prev_kvs)?;
+            }
+            let events = batch.events(self.writing());
+            for ((key, info), event) in batch.iter().zip(events) {
+                self.delete_one(key, info, event)?;
             }
             deleted.count += batch.rows.len() as i64;
             match batch.iter().last() {
@@ -99,6 +104,29 @@ impl Batch {
         let start = self.keys.len();
         self.keys.extend_from_slice(key);
         self.rows.push((start..self.keys.len(), info));
+    }
+
+    /// The events of the deletions in revision `main`, in shared blocks: there may be millions of them.
+    fn events(&self, main: i64) -> Vec<Bytes> {
+        let mut arena = Arena::new(self.rows.len(), self.keys.len() + EVENT_OVERHEAD_BYTES * self.rows.len());
+        for (key, _) in self.iter() {
+            arena.push_with(|out| deletion_event(key, main).encode_into(out));
+        }
+        arena.finish()
+    }
+
+    fn copy_records<T: TreeRead>(
+        &self,
+        reader: &Reader<'_, T>,
+        to: &mut Vec<Bytes>,
+    ) -> Result<(), MvccError> {
+        let bytes = self.rows.iter().map(|(_, info)| info.record_len as usize).sum();
+        let mut arena = Arena::new(self.rows.len(), bytes);
+        for (_, info) in &self.rows {
+            arena.push(reader.record(info)?);
+        }
+        to.extend(arena.finish());
+        Ok(())
     }
 
     fn iter(&self) -> impl Iterator<Item = (&[u8], &VersionInfo)> {

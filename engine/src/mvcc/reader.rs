@@ -77,13 +77,22 @@ impl<'t, T: TreeRead> Reader<'t, T> {
         key: &[u8],
         bound: Revision,
     ) -> Result<Option<HistoryRow>, MvccError> {
+        Ok(self.last_superseded_entry(key, bound)?.map(|(_, row)| row))
+    }
+
+    /// The same, with the key of the row.
+    pub(crate) fn last_superseded_entry(
+        &self,
+        key: &[u8],
+        bound: Revision,
+    ) -> Result<Option<(&'t [u8], HistoryRow)>, MvccError> {
         let mut row_key = Vec::new();
         history::encode_key(key, bound, &mut row_key);
         let mut cursor = self.tree.cursor(HISTORY);
         cursor.seek_before(&row_key)?;
         let Some((found, value)) = cursor.entry()? else { return Ok(None) };
         let (found_key, row) = decode_history(found, value)?;
-        Ok((*found_key == *key).then_some(row))
+        Ok((*found_key == *key).then_some((found, row)))
     }
 
     /// The superseded version of `key` that was written at exactly `modified`.

@@ -13,12 +13,12 @@
 //! One change writes up to five rows: its record; the row of HISTORY for the version that it supersedes; the row of
 //! LIVE; and those of `LEASE_KEYS`. After an error the transaction must be dropped: part of a change may be in it.
 
-use super::changes::{Change, RevisionChanges, deletion_event};
+use super::changes::{Change, RevisionChanges};
 use super::entries::Entries;
 use super::error::MvccError;
 use super::hash::HashKv;
 use super::history::{self, HistoryRow};
-use super::keyvalue::KeyValue;
+use super::keyvalue::{KeyValue, key_span};
 use super::leases;
 use super::live::{self, VersionInfo};
 use super::meta::{self, CURRENT_REVISION, Position};
@@ -124,20 +124,30 @@ impl ApplyTxn {
         Ok(())
     }
 
-    /// Deletes a living key.
-    pub(super) fn delete_one(&mut self, key: &[u8], old: &VersionInfo) -> Result<(), MvccError> {
+    /// Deletes a living key; `event` is the `KeyValue` of the event.
+    pub(super) fn delete_one(
+        &mut self,
+        key: &[u8],
+        old: &VersionInfo,
+        event: Bytes,
+    ) -> Result<(), MvccError> {
         let at = self.next_revision();
-        let record = KeyValue { key, ..KeyValue::default() }.encode();
-        self.write_tombstone(key, at, &record, Some(old))?;
-        let event = deletion_event(key, at.main).encode();
-        self.note(Change::deletion(Bytes::from(event), key.len()));
+        // The event is the record with the revision behind it.
+        let record = &event[..key_span(key.len()).end];
+        self.write_tombstone(key, at, record, Some(old))?;
+        self.note(Change::deletion(event, key.len()));
         Ok(())
+    }
+
+    /// Main revision of the writes.
+    pub(super) fn writing(&self) -> i64 {
+        self.open.as_ref().expect("a write outside begin_revision and end_revision").main
     }
 
     /// The revision of the next change.
     fn next_revision(&self) -> Revision {
-        let open = self.open.as_ref().expect("a write outside begin_revision and end_revision");
-        Revision::new(open.main, open.changes.len() as i64)
+        let changes = self.open.as_ref().map_or(0, |open| open.changes.len());
+        Revision::new(self.writing(), changes as i64)
     }
 
     fn note(&mut self, change: Change) {

@@ -6,17 +6,43 @@
 //! survive a crash; until then the caller's log is what makes writes durable, and the *mark* (the caller's
 //! number, published together with the data) says where in that log a root stands.
 
+mod checkpoint;
+mod cursor;
+mod db;
+mod dirty;
+mod edit;
+mod open;
+mod pages;
+mod place;
+mod read;
+mod readers;
+mod root;
+mod snapshot;
+mod space;
 mod stats;
-mod stub;
+mod verified;
+mod write;
 
+pub use cursor::Cursor;
+pub use db::Db;
+pub use snapshot::Snapshot;
 pub use stats::{Checkpoint, DbStats};
-pub use stub::{Cursor, Db, Snapshot, WriteTxn};
+pub use write::WriteTxn;
+
+pub(crate) use db::Shared;
+pub(crate) use pages::{Pages, Reader};
+pub(crate) use read::TreeView;
+pub(crate) use root::TreeRoot;
+pub(crate) use space::{Space, free_stamp};
 
 use crate::error::EngineError;
 
 /// One of the trees of a database: its place in the table of specs that the database was opened with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TreeId(pub u8);
+
+/// Computes the stamp of an entry: see [`TreeSpec::stamp`].
+pub type StampFn = fn(key: &[u8], value: &[u8]) -> u64;
 
 /// An entry: key and value.
 pub type Entry<'a> = (&'a [u8], &'a [u8]);
@@ -29,7 +55,7 @@ pub struct TreeSpec {
     /// The stamp of an entry, a number such as its revision. Parents keep the greatest stamp below each
     /// child, so that a cursor can skip whole subtrees ([`Cursor::next_stamped`]). Must be a function of
     /// its arguments alone.
-    pub stamp: fn(key: &[u8], value: &[u8]) -> u64,
+    pub stamp: StampFn,
 }
 
 /// How a database is opened.

@@ -7,26 +7,33 @@ mod damage;
 mod golden;
 mod loading;
 mod model;
+mod ops;
 mod oracle;
 mod random;
 mod ranges;
 
-use super::{ApplyTxn, KeyValue, MvccError, RangeQuery, RangeResult, Store, trees};
+use super::{ApplyTxn, KeyValue, MvccError, RangeQuery, RangeResult, RangeStream, Store, View, trees};
 use crate::file::{MemFile, PageFile};
 use crate::tree::{Db, DbOptions};
 use std::sync::Arc;
 
 /// A store in a file in memory.
 pub(super) struct TestStore {
-    pub(super) file: Arc<dyn PageFile>,
+    file: Arc<MemFile>,
     pub(super) store: Store,
 }
 
 impl TestStore {
     pub(super) fn new() -> Self {
-        let file: Arc<dyn PageFile> = Arc::new(MemFile::new());
+        let file = Arc::new(MemFile::new());
         let store = open(&file);
         Self { file, store }
+    }
+
+    /// Opens the store again from an image of its file.
+    pub(super) fn reopen(&mut self, image: impl FnOnce(&MemFile) -> Vec<u8>) {
+        self.file = Arc::new(MemFile::with_image(image(&self.file)));
+        self.store = open(&self.file);
     }
 
     /// Writes one revision.
@@ -83,9 +90,21 @@ impl TestStore {
     }
 }
 
-fn open(file: &Arc<dyn PageFile>) -> Store {
+fn open(file: &Arc<MemFile>) -> Store {
     let options = DbOptions { page_size: 512, ..DbOptions::default() };
-    Store::open(Db::open(Arc::clone(file), trees::SPECS, options).unwrap()).unwrap()
+    let file: Arc<dyn PageFile> = Arc::<MemFile>::clone(file);
+    Store::open(Db::open(file, trees::SPECS, options).unwrap()).unwrap()
+}
+
+#[test]
+fn handles_can_be_sent_to_other_threads() {
+    fn send<T: Send>() {}
+    fn share<T: Send + Sync + 'static>() {}
+    send::<ApplyTxn>();
+    send::<RangeStream>();
+    share::<Store>();
+    share::<View>();
+    share::<MvccError>();
 }
 
 /// Keys of an answer, as text.

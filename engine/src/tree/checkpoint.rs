@@ -1,0 +1,97 @@
+//! Making a published root durable.
+//!
+//! 1. With the writer's turn, for a moment: the list of free pages is brought up to date and written (not
+//!    synced), as a transaction of its own that changes no entry. Its root, which shares every tree with
+//!    the newest one, is published; from here on its pages are protected.
+//! 2. The file is synced, and then the meta page that does not hold the durable state is written and
+//!    synced. Writers publish meanwhile. A crash before the end finds the old meta page and everything it
+//!    leads to; a torn new one is told by its checksum.
+//! 3. The new root is the durable one. Pages that only the old one needed may be used again.
+//!
+//! After a failed write or sync nobody knows what is on the disk, so nothing is tried again: the error is
+//! latched, and recovery is left to the next start, from the log.
+
+use super::Checkpoint;
+use super::db::Shared;
+use super::place::{grow, recycle, write_blocks};
+use super::root::Root;
+use crate::error::EngineError;
+use crate::page::{META_OFFSETS, Meta, NamedRoot};
+
+/// What step 1 hands to step 2.
+struct Begun {
+    meta: Meta,
+    slot: usize,
+}
+
+impl Shared {
+    pub(super) fn checkpoint(&self) -> Result<Checkpoint, EngineError> {
+        let _one_at_a_time = self.checkpointing.lock();
+        if let Some(e) = self.poisoned() {
+            return Err(e);
+        }
+        match self.begin().and_then(|begun| begun.map_or(Ok(None), |begun| self.finish(&begun).map(Some))) {
+            Ok(Some(done)) => Ok(done),
+            Ok(None) => Ok(self.durable.lock().checkpoint),
+            Err(e) => Err(self.set_poison(e)),
+        }
+    }
+
+    /// Step 1; `None` when the newest root is durable already.
+    fn begin(&self) -> Result<Option<Begun>, EngineError> {
+        let mut writer = self.take_writer();
+        let newest = self.published.load_full();
+        let durable = *self.durable.lock();
+        let begun = if newest.txn == durable.checkpoint.txn {
+            Ok(None)
+        } else {
+            let root = Root { txn: newest.txn + 1, ..Root::clone(&newest) };
+            self.write_free_tree(&mut writer, root, 1 - durable.meta).map(Some)
+        };
+        self.give_back(writer);
+        begun
+    }
+
+    fn write_free_tree(
+        &self,
+        writer: &mut super::db::Writer,
+        root: Root,
+        slot: usize,
+    ) -> Result<Begun, EngineError> {
+        let mut tree = writer.space.persist(&self.pages, root.txn)?;
+        grow(&self.pages, writer.space.high_water, self.limit_bytes)?;
+        write_blocks(&self.pages, &mut tree.blocks)?;
+        recycle(&mut writer.dirty, tree.blocks);
+        let named = self.names.iter().zip(&root.trees);
+        let meta = Meta {
+            page_size: self.pages.geometry.size as u32,
+            txn: root.txn,
+            mark: root.mark,
+            high_water: writer.space.high_water,
+            free_pages: tree.free_pages,
+            free: tree.root,
+            trees: named.map(|(name, &root)| NamedRoot { name: name.clone(), root }).collect(),
+        };
+        self.durable.lock().under_way = Some(root.txn);
+        self.published.store(std::sync::Arc::new(root));
+        let mut figures = self.figures.lock();
+        figures.high_water = writer.space.high_water;
+        figures.free_pages = writer.space.free_pages();
+        figures.published_bytes = 0;
+        Ok(Begun { meta, slot })
+    }
+
+    /// Steps 2 and 3.
+    fn finish(&self, begun: &Begun) -> Result<Checkpoint, EngineError> {
+        let file = &self.pages.file;
+        file.sync()?;
+        file.write_at(META_OFFSETS[begun.slot], &[&begun.meta.encode()])?;
+        file.sync()?;
+        let checkpoint = Checkpoint { txn: begun.meta.txn, mark: begun.meta.mark };
+        let mut durable = self.durable.lock();
+        durable.checkpoint = checkpoint;
+        durable.meta = begun.slot;
+        durable.under_way = None;
+        Ok(checkpoint)
+    }
+}

@@ -1,0 +1,218 @@
+//! The database: what snapshots, the writer and checkpoints share.
+
+use std::sync::{Arc, OnceLock};
+
+use arc_swap::ArcSwap;
+use parking_lot::{Condvar, Mutex};
+
+use super::dirty::Dirty;
+use super::pages::Pages;
+use super::readers::Readers;
+use super::root::Root;
+use super::space::Space;
+use super::{Checkpoint, DbOptions, DbStats, Snapshot, StampFn, TreeId, TreeSpec, WriteTxn};
+use crate::check::CheckReport;
+use crate::error::{EngineError, OpenError};
+use crate::file::PageFile;
+
+/// A database: several trees in one file. Cloning it is cheap and gives the same database.
+#[derive(Clone)]
+pub struct Db(pub(super) Arc<Shared>);
+
+/// What everybody shares.
+pub(crate) struct Shared {
+    pub(crate) pages: Pages,
+    pub(super) specs: &'static [TreeSpec],
+    /// For each spec, its place in the file's table of trees.
+    pub(super) places: Vec<usize>,
+    /// Names of all trees in the file's table, with those that no spec names.
+    pub(super) names: Vec<String>,
+    pub(super) published: ArcSwap<Root>,
+    pub(super) readers: Readers,
+    pub(super) durable: Mutex<Durable>,
+    /// Held by the one checkpoint at a time.
+    pub(super) checkpointing: Mutex<()>,
+    writer: Mutex<Option<Box<Writer>>>,
+    writer_is_back: Condvar,
+    poison: OnceLock<EngineError>,
+    pub(super) figures: Mutex<Figures>,
+    pub(super) limit_bytes: u64,
+}
+
+/// What the one writer at a time owns.
+pub(super) struct Writer {
+    pub(super) dirty: Dirty,
+    pub(super) space: Space,
+}
+
+/// Which root a crash would leave.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Durable {
+    pub(super) checkpoint: Checkpoint,
+    /// Which of the two meta pages holds it.
+    pub(super) meta: usize,
+    /// The transaction that a checkpoint is making durable.
+    pub(super) under_way: Option<u64>,
+}
+
+/// Figures of the writer, for those who do not want to wait for it.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Figures {
+    pub(super) high_water: u64,
+    pub(super) free_pages: u64,
+    pub(super) published_bytes: u64,
+}
+
+/// What opening a file has found out.
+pub(super) struct Parts {
+    pub(super) pages: Pages,
+    pub(super) specs: &'static [TreeSpec],
+    pub(super) places: Vec<usize>,
+    pub(super) names: Vec<String>,
+    pub(super) root: Root,
+    pub(super) space: Space,
+    pub(super) durable: Durable,
+    pub(super) limit_bytes: u64,
+}
+
+impl Db {
+    /// Opens the database in `file`, or creates it when the file is empty. Takes the same time whatever the
+    /// size of the file, except when the newest meta page is damaged.
+    pub fn open(
+        file: Arc<dyn PageFile>,
+        trees: &'static [TreeSpec],
+        options: DbOptions,
+    ) -> Result<Self, OpenError> {
+        super::open::open(file, trees, &options)
+    }
+
+    pub(super) fn from_parts(parts: Parts) -> Self {
+        let dirty = Dirty::new(parts.pages.geometry);
+        let figures = Figures {
+            high_water: parts.space.high_water,
+            free_pages: parts.space.free_pages(),
+            published_bytes: 0,
+        };
+        Self(Arc::new(Shared {
+            pages: parts.pages,
+            specs: parts.specs,
+            places: parts.places,
+            names: parts.names,
+            published: ArcSwap::from_pointee(parts.root),
+            readers: Readers::new(),
+            durable: Mutex::new(parts.durable),
+            checkpointing: Mutex::new(()),
+            writer: Mutex::new(Some(Box::new(Writer { dirty, space: parts.space }))),
+            writer_is_back: Condvar::new(),
+            poison: OnceLock::new(),
+            figures: Mutex::new(figures),
+            limit_bytes: parts.limit_bytes,
+        }))
+    }
+
+    /// Pins the newest published root.
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot::new(Arc::clone(&self.0))
+    }
+
+    /// Begins the write transaction, waiting until the one before it is over. A thread that already has one
+    /// waits for ever.
+    pub fn write(&self) -> WriteTxn {
+        let writer = self.0.take_writer();
+        WriteTxn::new(Arc::clone(&self.0), writer)
+    }
+
+    /// Makes the newest published root durable: its pages are synced, then a meta page is written and
+    /// synced. May run on any thread beside write transactions; it waits for the one that is open, and
+    /// holds up the next only for as long as it takes to write the list of free pages.
+    pub fn checkpoint(&self) -> Result<Checkpoint, EngineError> {
+        self.0.checkpoint()
+    }
+
+    /// Walks over everything and tells what is wrong: structure, checksums, counts and stamps, and whether
+    /// every page is used exactly once or free. Writes can go on meanwhile.
+    pub fn check(&self) -> CheckReport {
+        let (snapshot, space) = {
+            // While the writer is here, the newest root and the free pages fit together.
+            let writer = self.0.take_writer();
+            let state = (self.snapshot(), writer.space.clone());
+            self.0.give_back(writer);
+            state
+        };
+        crate::check::check(&self.0, &snapshot, &space)
+    }
+
+    /// Figures, without a walk.
+    pub fn stats(&self) -> DbStats {
+        let shared = &self.0;
+        let (figures, durable) = (*shared.figures.lock(), shared.durable.lock().checkpoint);
+        let pinned = shared.readers.pinned();
+        DbStats {
+            file_bytes: shared.pages.file.len(),
+            pages: figures.high_water,
+            free_pages: figures.free_pages,
+            pages_in_use: figures.high_water - figures.free_pages,
+            page_size: shared.pages.geometry.size as u32,
+            readers: pinned.len() as u64,
+            oldest_reader_txn: pinned.iter().min().copied(),
+            published_txn: shared.published.load().txn,
+            durable_txn: durable.txn,
+            durable_mark: durable.mark,
+            published_bytes_since_checkpoint: figures.published_bytes,
+        }
+    }
+}
+
+impl Shared {
+    /// Number of a tree in the file.
+    #[inline]
+    pub(super) fn number(&self, tree: TreeId) -> u8 {
+        self.places[tree.0 as usize] as u8 + 1
+    }
+
+    /// The stamp of a tree's entries, by the tree's place in the file. A tree that no spec names is never
+    /// changed, so nobody asks for its stamps.
+    pub(crate) fn stamp_of_place(&self, place: usize) -> Option<StampFn> {
+        let spec = self.places.iter().position(|&p| p == place)?;
+        Some(self.specs[spec].stamp)
+    }
+
+    /// Waits for the writer's turn.
+    pub(super) fn take_writer(&self) -> Box<Writer> {
+        let mut writer = self.writer.lock();
+        loop {
+            if let Some(writer) = writer.take() {
+                return writer;
+            }
+            self.writer_is_back.wait(&mut writer);
+        }
+    }
+
+    pub(super) fn give_back(&self, writer: Box<Writer>) {
+        *self.writer.lock() = Some(writer);
+        self.writer_is_back.notify_one();
+    }
+
+    /// The error of everything that would write, once something has failed.
+    pub(super) fn poisoned(&self) -> Option<EngineError> {
+        self.poison.get().map(|e| EngineError::Poisoned(Box::new(e.clone())))
+    }
+
+    /// Remembers the first failure for ever, and passes this one on.
+    pub(super) fn set_poison(&self, e: EngineError) -> EngineError {
+        let _ = self.poison.set(e.clone());
+        e
+    }
+
+    /// The roots whose pages must stay: those that readers pin, the durable one, and the one that a
+    /// checkpoint is making durable. Ascending. The newest root has been published before.
+    pub(super) fn protected(&self) -> (Vec<u64>, u64) {
+        let mut protected = self.readers.pinned();
+        let durable = *self.durable.lock();
+        protected.push(durable.checkpoint.txn);
+        protected.extend(durable.under_way);
+        protected.sort_unstable();
+        protected.dedup();
+        (protected, durable.checkpoint.txn)
+    }
+}

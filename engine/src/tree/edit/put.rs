@@ -1,0 +1,158 @@
+//! Putting an entry: into its leaf when there is room, by a split when there is none.
+
+use super::{Edit, Path};
+use crate::page::{Cell, Checked, Child, PageBuf, RunRef, Stored, UNPLACED, common_prefix};
+use crate::tree::dirty::Item;
+use crate::tree::edit::insert::Grown;
+use crate::tree::root::TreeRoot;
+
+impl Edit<'_> {
+    /// Inserts the entry, or replaces its value. Lengths have been checked.
+    pub(crate) fn put(&mut self, key: &[u8], value: &[u8]) -> Checked<()> {
+        let stamp = (self.stamp)(key, value);
+        if self.root.depth == 0 {
+            let leaf = self.dirty.fresh(self.tree, 0);
+            let page = self.dirty.add(Item::Page(leaf));
+            *self.root = TreeRoot { page, checksum: 0, count: 0, stamp: 0, depth: 1 };
+        }
+        let path = self.path_to(key)?;
+        let (slot, found) = self.dirty.page(path.leaf())?.node().lower_bound(key, &self.reader())?;
+        if found && self.replace_in_place(&path, slot, value, stamp)? {
+            return self.note(&path, 0, stamp, None);
+        }
+        if found {
+            self.remove_entry(path.leaf(), slot)?;
+        }
+        let grown = self.insert_entry(&path, slot, key, value, stamp)?;
+        self.note(&path, i64::from(!found), stamp, grown)
+    }
+
+    /// Overwrites a value in its cell, where old and new are of the same length.
+    fn replace_in_place(&mut self, path: &Path, slot: usize, value: &[u8], stamp: u64) -> Checked<bool> {
+        let before = self.stamp_in(self.dirty.page(path.leaf())?, slot)?;
+        let leaf = self.dirty.page_mut(path.leaf())?;
+        leaf.loose_stamp |= before > stamp;
+        leaf.overwrite(slot, value)
+    }
+
+    /// Takes an entry out of its leaf, with its run.
+    pub(super) fn remove_entry(&mut self, leaf: u64, slot: usize) -> Checked<()> {
+        let stored = self.dirty.page(leaf)?.node().entry(slot)?.stored;
+        if let Stored::Run { run, .. } = stored {
+            self.free_run(&run)?;
+        }
+        self.dirty.page_mut(leaf)?.remove(slot)
+    }
+
+    /// Puts a new entry into slot `slot` of the leaf.
+    fn insert_entry(
+        &mut self,
+        path: &Path,
+        slot: usize,
+        key: &[u8],
+        value: &[u8],
+        stamp: u64,
+    ) -> Checked<Option<Grown>> {
+        let geometry = self.pages.geometry;
+        let plain = Cell::entry(key, value);
+        let cell = Cell { fixed: &plain, key, value };
+        if key.len() <= geometry.inline_key() && cell.len() <= geometry.max_cell() {
+            return self.insert_cell(path, slot, key, &cell);
+        }
+        let run = self.dirty.add_run(self.tree, key, value);
+        let inline = &key[..key.len().min(geometry.inline_key())];
+        let fixed = Cell::entry_in_run(inline, &run, stamp);
+        self.dirty.page_mut(path.leaf())?.new_runs = true;
+        self.insert_cell(path, slot, key, &Cell { fixed: &fixed, key: inline, value: &[] })
+    }
+
+    fn insert_cell(
+        &mut self,
+        path: &Path,
+        slot: usize,
+        key: &[u8],
+        cell: &Cell<'_>,
+    ) -> Checked<Option<Grown>> {
+        let number = path.leaf();
+        if self.dirty.page_mut(number)?.insert(slot, cell)? {
+            return Ok(None);
+        }
+        let (left, right) = self.split_page(number, slot, cell, path.edge)?;
+        // The new entry is in one of the halves; its whole key is at hand, the others' must be fetched.
+        let separator = {
+            let last = left.count() - 1;
+            let high = if slot == last { key } else { self.whole_key(&left, last)? };
+            let low = if slot == left.count() { key } else { self.whole_key(&right, 0)? };
+            low[..=common_prefix(high, low).min(low.len() - 1)].to_vec()
+        };
+        self.put_halves(number, left, right, &separator).map(Some)
+    }
+
+    fn whole_key<'p>(&'p self, page: &'p PageBuf, slot: usize) -> Checked<&'p [u8]> {
+        let key = page.node().inline_key(slot)?;
+        match &key.long {
+            None => Ok(key.inline),
+            Some(run) => Ok(self.reader().run(self.tree, run)?.0),
+        }
+    }
+
+    /// Splits a page around a new cell, as its kind wants it.
+    pub(super) fn split_page(
+        &mut self,
+        number: u64,
+        slot: usize,
+        cell: &Cell<'_>,
+        edge: bool,
+    ) -> Checked<(PageBuf, PageBuf)> {
+        let (tree, level) = {
+            let node = self.dirty.page(number)?.node();
+            (node.tree(), node.level())
+        };
+        let (left, right) = (self.dirty.fresh(tree, level), self.dirty.fresh(tree, level));
+        self.dirty.page(number)?.split(slot, cell, edge, left, right)
+    }
+
+    /// Puts the left half in the place of the page, and the right half beside it.
+    fn put_halves(&mut self, number: u64, left: PageBuf, right: PageBuf, separator: &[u8]) -> Checked<Grown> {
+        let inline_key = self.pages.geometry.inline_key();
+        let long = (separator.len() > inline_key).then(|| self.dirty.add_run(self.tree, separator, &[]));
+        let inline = separator[..separator.len().min(inline_key)].to_vec();
+        self.finish_split(number, left, right, inline, long)
+    }
+
+    /// Puts the halves of a split page in place and tells what the parent must know.
+    pub(super) fn finish_split(
+        &mut self,
+        number: u64,
+        left: PageBuf,
+        right: PageBuf,
+        inline: Vec<u8>,
+        long: Option<RunRef>,
+    ) -> Checked<Grown> {
+        let old = std::mem::replace(self.dirty.page_mut(number)?, left);
+        self.dirty.recycle(Item::Page(old));
+        let right = self.dirty.add(Item::Page(right));
+        Ok(Grown { left: self.summary(number)?, right: self.summary(right)?, inline, long })
+    }
+
+    /// Brings the ancestors up to date: counts and stamps, and the new page if there is one.
+    fn note(&mut self, path: &Path, more: i64, stamp: u64, mut grown: Option<Grown>) -> Checked<()> {
+        for &(number, slot) in path.steps[..path.len - 1].iter().rev() {
+            if let Some(split) = grown {
+                grown = self.insert_child(number, slot, path.edge, split)?;
+                continue;
+            }
+            let page = self.dirty.page_mut(number)?;
+            let child = page.node().child(slot)?;
+            let count = child.count.wrapping_add_signed(more);
+            page.set_child(slot, &Child { count, stamp: child.stamp.max(stamp), ..child })?;
+        }
+        if let Some(grown) = grown {
+            self.grow_root(grown)?;
+        }
+        self.root.count = self.root.count.wrapping_add_signed(more);
+        self.root.stamp = self.root.stamp.max(stamp);
+        debug_assert!(self.root.page & UNPLACED != 0, "a changed tree has a dirty root");
+        Ok(())
+    }
+}

@@ -1,0 +1,186 @@
+//! Giving changed pages their places in the file, and writing them.
+//!
+//! The pages of a tree are placed from the leaves upwards, because a parent holds number and checksum of
+//! each child. Places are asked for in that order too: a batch that goes behind the end of the file becomes
+//! one extent, and in freed space the lowest pages are used first.
+
+use super::StampFn;
+use super::dirty::{Dirty, Item};
+use super::edit::entry_stamp;
+use super::pages::Pages;
+use super::root::TreeRoot;
+use crate::error::EngineError;
+use crate::file::FileError;
+use crate::page::{Checked, Child, Fault, Header, PageBuf, RunRef, Stored, UNPLACED, checksum};
+
+/// A page or a run that has its place and waits to be written.
+pub(super) struct Block {
+    number: u64,
+    item: Item,
+}
+
+impl Block {
+    fn bytes(&self) -> &[u8] {
+        match &self.item {
+            Item::Page(page) => page.bytes(),
+            Item::Run { bytes, .. } => bytes,
+            Item::Vacant | Item::Lent => &[],
+        }
+    }
+}
+
+/// Places the changed pages of one tree.
+pub(super) struct Placer<'a> {
+    pub(super) dirty: &'a mut Dirty,
+    pub(super) txn: u64,
+    pub(super) stamp: StampFn,
+    /// Finds contiguous free pages.
+    pub(super) take: &'a mut dyn FnMut(u64) -> Checked<u64>,
+    pub(super) blocks: &'a mut Vec<Block>,
+}
+
+impl Placer<'_> {
+    /// Places everything of the tree that has no place yet, and the root with it.
+    pub(super) fn place(&mut self, root: &mut TreeRoot) -> Checked<()> {
+        if root.depth > 0 && root.page & UNPLACED != 0 {
+            let top = self.page(&root.as_child())?;
+            (root.page, root.checksum, root.stamp) = (top.page, top.checksum, top.stamp);
+        }
+        Ok(())
+    }
+
+    fn page(&mut self, child: &Child) -> Checked<Child> {
+        let Item::Page(mut page) = self.dirty.take(child.page)? else {
+            return Err(Fault::page(child.page, "it is a run where a page is expected"));
+        };
+        let stamp =
+            if page.node().is_leaf() { self.leaf(&mut page, child.stamp)? } else { self.branch(&mut page)? };
+        let number = (self.take)(1)?;
+        page.set_place(number, self.txn);
+        let checksum = checksum(page.bytes());
+        self.blocks.push(Block { number, item: Item::Page(page) });
+        Ok(Child { page: number, checksum, count: child.count, stamp })
+    }
+
+    /// Places the runs of a leaf, and finds its greatest stamp.
+    fn leaf(&mut self, page: &mut PageBuf, known: u64) -> Checked<u64> {
+        if page.new_runs {
+            for i in 0..page.count() {
+                if let Stored::Run { run, .. } = page.node().entry(i)?.stored {
+                    self.run_of(page, i, run)?;
+                }
+            }
+        }
+        if !page.loose_stamp {
+            return Ok(known);
+        }
+        let mut greatest = 0;
+        for i in 0..page.count() {
+            greatest = greatest.max(entry_stamp(page, i, self.stamp)?);
+        }
+        Ok(greatest)
+    }
+
+    /// Places the children of a branch, and finds the greatest stamp below it.
+    fn branch(&mut self, page: &mut PageBuf) -> Checked<u64> {
+        let mut greatest = 0;
+        for i in 0..page.count() {
+            let mut child = page.node().child(i)?;
+            if child.page & UNPLACED != 0 {
+                child = self.page(&child)?;
+                page.set_child(i, &child)?;
+            }
+            greatest = greatest.max(child.stamp);
+            if page.new_runs
+                && let Some(run) = page.node().separator(i)?.long
+            {
+                self.run_of(page, i, run)?;
+            }
+        }
+        Ok(greatest)
+    }
+
+    /// Places the run that slot `i` refers to, if it has no place yet.
+    fn run_of(&mut self, page: &mut PageBuf, i: usize, run: RunRef) -> Checked<()> {
+        if run.page & UNPLACED == 0 {
+            return Ok(());
+        }
+        let Item::Run { mut bytes, key_bytes, value_bytes } = self.dirty.take(run.page)? else {
+            return Err(Fault::page(run.page, "it is a page where a run is expected"));
+        };
+        let number = (self.take)(run.pages(page.geometry()))?;
+        Header::write_place(&mut bytes, number, self.txn);
+        let placed = RunRef { page: number, checksum: checksum(&bytes), txn: self.txn, ..run };
+        self.blocks.push(Block { number, item: Item::Run { bytes, key_bytes, value_bytes } });
+        page.set_run_place(i, &placed)
+    }
+}
+
+/// Writes placed blocks, each stretch of neighbours as one extent. Returns the bytes written.
+pub(super) fn write_blocks(pages: &Pages, blocks: &mut [Block]) -> Result<u64, EngineError> {
+    blocks.sort_unstable_by_key(|block| block.number);
+    let size = pages.geometry.size as u64;
+    let mut written = 0;
+    let mut rest: &[Block] = blocks;
+    let mut parts = Vec::with_capacity(rest.len());
+    while let Some(first) = rest.first() {
+        parts.clear();
+        let start = first.number * size;
+        let mut end = start;
+        for block in rest {
+            if block.number * size != end {
+                break;
+            }
+            parts.push(block.bytes());
+            end += block.bytes().len() as u64;
+        }
+        pages.file.write_at(start, &parts)?;
+        written += end - start;
+        rest = &rest[parts.len()..];
+    }
+    for block in blocks {
+        pages.verified.insert(block.number);
+    }
+    Ok(written)
+}
+
+/// Keeps the buffers of what has been written.
+pub(super) fn recycle(dirty: &mut Dirty, blocks: Vec<Block>) {
+    for block in blocks {
+        dirty.recycle(block.item);
+    }
+}
+
+/// Makes the file long enough for `high_water` pages. It grows by a sixteenth of its length, but at least
+/// by 256 KiB and at most by 64 MiB, so that growing is rare and little is left unused; when the disk has
+/// not so much, by what is needed.
+pub(super) fn grow(pages: &Pages, high_water: u64, limit_bytes: u64) -> Result<(), EngineError> {
+    const LEAST_BYTES: u64 = 256 << 10;
+    const MOST_BYTES: u64 = 64 << 20;
+    let size = pages.geometry.size as u64;
+    let (need, len) = (high_water * size, pages.file.len());
+    if need <= len {
+        return Ok(());
+    }
+    let error = |what: String| {
+        let why = std::io::Error::new(std::io::ErrorKind::QuotaExceeded, what);
+        FileError::new(&pages.file.name(), "grow", len, need - len, why)
+    };
+    if need > limit_bytes {
+        return Err(
+            error(format!("the limit of {limit_bytes} bytes for the database file is reached")).into()
+        );
+    }
+    let step = (len / 16).clamp(LEAST_BYTES, MOST_BYTES);
+    let roomy = (len + step).max(need).next_multiple_of(size).min(limit_bytes);
+    match pages.file.set_len(roomy) {
+        Err(e) if roomy > need && no_room(&e) => Ok(pages.file.set_len(need)?),
+        result => Ok(result?),
+    }
+}
+
+/// Whether a file could not grow because there was no room for that much.
+fn no_room(e: &FileError) -> bool {
+    use std::io::ErrorKind;
+    matches!(e.source.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge)
+}

@@ -1,0 +1,80 @@
+//! A pinned root.
+
+use std::sync::Arc;
+
+use super::cursor::Cursor;
+use super::db::Shared;
+use super::pages::Reader;
+use super::read::TreeView;
+use super::readers::Pin;
+use super::root::Root;
+use super::{TreeId, TreeRead};
+use crate::error::EngineError;
+
+/// One published root, which stays readable for as long as this lives. Its pages cannot be used again
+/// until then, so a snapshot should not be kept for long.
+pub struct Snapshot {
+    shared: Arc<Shared>,
+    root: Arc<Root>,
+    pin: Pin,
+}
+
+impl Snapshot {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        let (pin, root) = shared.readers.pin(&shared.published);
+        Self { shared, root, pin }
+    }
+
+    /// Number of the pinned transaction.
+    pub fn txn(&self) -> u64 {
+        self.root.txn
+    }
+
+    pub(crate) fn root(&self) -> &Root {
+        &self.root
+    }
+
+    #[inline]
+    fn view(&self, tree: TreeId) -> TreeView<'_> {
+        let place = self.shared.places[tree.0 as usize];
+        let reader = Reader { pages: &self.shared.pages, dirty: None };
+        TreeView { reader, tree: self.shared.number(tree), root: self.root.trees[place] }
+    }
+}
+
+impl Drop for Snapshot {
+    fn drop(&mut self) {
+        self.shared.readers.unpin(self.pin, &self.root);
+    }
+}
+
+impl std::fmt::Debug for Snapshot {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Snapshot")
+            .field("txn", &self.root.txn)
+            .field("mark", &self.root.mark)
+            .finish_non_exhaustive()
+    }
+}
+
+impl TreeRead for Snapshot {
+    fn get(&self, tree: TreeId, key: &[u8]) -> Result<Option<&[u8]>, EngineError> {
+        self.view(tree).get(key)
+    }
+
+    fn cursor(&self, tree: TreeId) -> Cursor<'_> {
+        Cursor::new(self.view(tree), self.shared.specs[tree.0 as usize].stamp)
+    }
+
+    fn len(&self, tree: TreeId) -> u64 {
+        self.view(tree).root.count
+    }
+
+    fn count(&self, tree: TreeId, from: &[u8], to: Option<&[u8]>) -> Result<u64, EngineError> {
+        self.view(tree).count(from, to)
+    }
+
+    fn mark(&self) -> u64 {
+        self.root.mark
+    }
+}

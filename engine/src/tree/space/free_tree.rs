@@ -1,0 +1,157 @@
+//! The tree of free runs: start (8 bytes, big-endian) to length (8 bytes, little-endian).
+
+use crate::error::EngineError;
+use crate::page::{Checked, FREE_TREE, Fault, Geometry};
+use crate::tree::cursor::Cursor;
+use crate::tree::dirty::Dirty;
+use crate::tree::edit::{Edit, Freed};
+use crate::tree::pages::{Pages, Reader};
+use crate::tree::read::TreeView;
+use crate::tree::root::TreeRoot;
+
+/// The stamp of a free run is its length: so a long one can be found from the root down.
+pub(crate) fn free_stamp(_: &[u8], value: &[u8]) -> u64 {
+    value.first_chunk().map_or(0, |len| u64::from_le_bytes(*len))
+}
+
+/// Start and length of a run.
+type Run = (u64, u64);
+
+/// The tree, with the pages of it that have changed since it was last written.
+#[derive(Clone)]
+pub(super) struct FreeTree {
+    pub(super) root: TreeRoot,
+    pub(super) dirty: Dirty,
+    /// Pages of the file that the tree itself no longer needs.
+    pub(super) freed: Vec<Freed>,
+    /// Pages in all runs.
+    pub(super) pages: u64,
+}
+
+impl FreeTree {
+    pub(super) fn new(geometry: Geometry, root: TreeRoot, pages: u64) -> Self {
+        Self { root, dirty: Dirty::new(geometry), freed: Vec::new(), pages }
+    }
+
+    fn view<'a>(&'a self, pages: &'a Pages) -> TreeView<'a> {
+        TreeView { reader: Reader { pages, dirty: Some(&self.dirty) }, tree: FREE_TREE, root: self.root }
+    }
+
+    fn edit<'a>(&'a mut self, pages: &'a Pages) -> Edit<'a> {
+        Edit {
+            pages,
+            dirty: &mut self.dirty,
+            freed: &mut self.freed,
+            root: &mut self.root,
+            tree: FREE_TREE,
+            stamp: free_stamp,
+        }
+    }
+
+    /// The runs that begin at or after `start`.
+    pub(super) fn runs_from<'a>(&'a self, pages: &'a Pages, start: u64) -> Result<Runs<'a>, EngineError> {
+        let mut cursor = Cursor::new(self.view(pages), free_stamp);
+        cursor.seek(&start.to_be_bytes())?;
+        Ok(Runs { pages, cursor, fresh: true })
+    }
+
+    /// Puts pages in, merged with the runs beside them.
+    pub(super) fn insert(&mut self, pages: &Pages, start: u64, len: u64) -> Result<(), EngineError> {
+        let (mut first, mut total) = (start, len);
+        let (before, after) = self.neighbours(pages, start)?;
+        if let Some((before, before_len)) = before {
+            if before + before_len > start {
+                return Err(twice(pages, start));
+            }
+            if before + before_len == start {
+                (first, total) = (before, before_len + total);
+            }
+        }
+        if let Some((after, after_len)) = after {
+            if start + len > after {
+                return Err(twice(pages, after));
+            }
+            if start + len == after {
+                total += after_len;
+                self.change(pages, |edit| edit.delete(&after.to_be_bytes()).map(|_| ()))?;
+            }
+        }
+        self.pages += len;
+        self.change(pages, |edit| edit.put(&first.to_be_bytes(), &total.to_le_bytes()))
+    }
+
+    /// Takes a whole run out.
+    pub(super) fn remove(&mut self, pages: &Pages, start: u64, len: u64) -> Result<(), EngineError> {
+        self.pages = self.pages.saturating_sub(len);
+        self.change(pages, |edit| edit.delete(&start.to_be_bytes()).map(|_| ()))
+    }
+
+    fn change(
+        &mut self,
+        pages: &Pages,
+        step: impl FnOnce(&mut Edit<'_>) -> Checked<()>,
+    ) -> Result<(), EngineError> {
+        step(&mut self.edit(pages)).map_err(|fault| pages.error(FREE_TREE, fault, None, None))
+    }
+
+    /// The runs before and at or after a page.
+    fn neighbours(&self, pages: &Pages, start: u64) -> Result<(Option<Run>, Option<Run>), EngineError> {
+        let mut cursor = Cursor::new(self.view(pages), free_stamp);
+        cursor.seek(&start.to_be_bytes())?;
+        let after = decode(pages, &cursor)?;
+        cursor.prev()?;
+        Ok((decode(pages, &cursor)?, after))
+    }
+}
+
+fn twice(pages: &Pages, page: u64) -> EngineError {
+    pages.error(FREE_TREE, Fault::page(page, "it is freed and was free already"), None, None)
+}
+
+fn decode(pages: &Pages, cursor: &Cursor<'_>) -> Result<Option<Run>, EngineError> {
+    let Some((key, value)) = cursor.entry()? else {
+        return Ok(None);
+    };
+    decode_run(key, value).map(Some).map_err(|fault| pages.error(FREE_TREE, fault, Some(key.to_vec()), None))
+}
+
+/// Reads an entry of the free tree.
+fn decode_run(key: &[u8], value: &[u8]) -> Checked<Run> {
+    match (<[u8; 8]>::try_from(key), <[u8; 8]>::try_from(value)) {
+        (Ok(start), Ok(len)) => {
+            let (start, len) = (u64::from_be_bytes(start), u64::from_le_bytes(len));
+            if len > 0 && start.checked_add(len).is_some() {
+                return Ok((start, len));
+            }
+            Err(Fault::page(start, "a free run has an impossible length"))
+        }
+        _ => Err(Fault::page(0, "an entry of the free tree is not two numbers")),
+    }
+}
+
+/// Walks over free runs, lowest first.
+pub(super) struct Runs<'a> {
+    pages: &'a Pages,
+    cursor: Cursor<'a>,
+    /// The cursor is on a run that has not been told yet.
+    fresh: bool,
+}
+
+impl Runs<'_> {
+    pub(super) fn next_run(&mut self) -> Result<Option<Run>, EngineError> {
+        if !std::mem::replace(&mut self.fresh, false) {
+            self.cursor.next()?;
+        }
+        decode(self.pages, &self.cursor)
+    }
+
+    /// The next run of at least `len` pages.
+    pub(super) fn next_run_of(&mut self, len: u64) -> Result<Option<Run>, EngineError> {
+        if std::mem::replace(&mut self.fresh, false) {
+            self.cursor.settle_stamped(len)?;
+        } else {
+            self.cursor.next_stamped(len)?;
+        }
+        decode(self.pages, &self.cursor)
+    }
+}

@@ -1,0 +1,138 @@
+//! Free pages that may be written to now.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Runs of pages, neighbours merged.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Ready {
+    /// Start to length.
+    runs: BTreeMap<u64, u64>,
+    /// Length and start of the runs of more than one page, so that a long one is found at once.
+    long: BTreeSet<(u64, u64)>,
+    pages: u64,
+}
+
+impl Ready {
+    pub(super) fn pages(&self) -> u64 {
+        self.pages
+    }
+
+    pub(super) fn runs(&self) -> usize {
+        self.runs.len()
+    }
+
+    fn link(&mut self, start: u64, len: u64) {
+        let old = self.runs.insert(start, len);
+        assert!(old.is_none(), "a page is free only once");
+        if len > 1 {
+            self.long.insert((len, start));
+        }
+        self.pages += len;
+    }
+
+    fn unlink(&mut self, start: u64, len: u64) {
+        self.runs.remove(&start);
+        if len > 1 {
+            self.long.remove(&(len, start));
+        }
+        self.pages -= len;
+    }
+
+    /// Takes in pages.
+    pub(super) fn add(&mut self, mut start: u64, mut len: u64) {
+        if let Some((&before, &before_len)) = self.runs.range(..start).next_back() {
+            assert!(before + before_len <= start, "a page is free only once");
+            if before + before_len == start {
+                self.unlink(before, before_len);
+                (start, len) = (before, before_len + len);
+            }
+        }
+        if let Some((&after, &after_len)) = self.runs.range(start..).next() {
+            assert!(start + len <= after, "a page is free only once");
+            if start + len == after {
+                self.unlink(after, after_len);
+                len += after_len;
+            }
+        }
+        self.link(start, len);
+    }
+
+    /// Takes `count` contiguous pages out: the lowest page there is, or the front of the shortest run that
+    /// is long enough.
+    pub(super) fn take(&mut self, count: u64) -> Option<u64> {
+        let (start, len) = if count == 1 {
+            self.runs.first_key_value().map(|(&start, &len)| (start, len))?
+        } else {
+            self.long.range((count, 0)..).next().map(|&(len, start)| (start, len))?
+        };
+        self.unlink(start, len);
+        if len > count {
+            self.link(start + count, len - count);
+        }
+        Some(start)
+    }
+
+    /// Takes everything out.
+    pub(super) fn drain(&mut self) -> BTreeMap<u64, u64> {
+        self.long.clear();
+        self.pages = 0;
+        std::mem::take(&mut self.runs)
+    }
+
+    /// Takes the higher half of the runs out.
+    pub(super) fn split_off_upper_half(&mut self) -> BTreeMap<u64, u64> {
+        let middle = self.runs.keys().nth(self.runs.len() / 2).copied();
+        let upper: BTreeMap<u64, u64> = middle.map(|key| self.runs.split_off(&key)).unwrap_or_default();
+        for (&start, &len) in &upper {
+            self.long.remove(&(len, start));
+            self.pages -= len;
+        }
+        upper
+    }
+
+    /// All runs.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
+        self.runs.iter().map(|(&start, &len)| (start, len))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neighbours_merge_and_the_lowest_goes_first() {
+        let mut ready = Ready::default();
+        for start in [10, 30, 12, 11, 31, 20] {
+            ready.add(start, 1);
+        }
+        assert_eq!(ready.iter().collect::<Vec<_>>(), [(10, 3), (20, 1), (30, 2)]);
+        assert_eq!(ready.take(2), Some(30), "the shortest run that will do");
+        assert_eq!(ready.take(1), Some(10));
+        assert_eq!(ready.take(3), None);
+        assert_eq!(ready.take(2), Some(11));
+        assert_eq!((ready.take(1), ready.take(1), ready.pages()), (Some(20), None, 0));
+    }
+
+    #[test]
+    fn the_upper_half_can_be_split_off() {
+        let mut ready = Ready::default();
+        for start in [10, 20, 30, 40] {
+            ready.add(start, 2);
+        }
+        let upper: Vec<_> = ready.split_off_upper_half().into_iter().collect();
+        assert_eq!(upper, [(30, 2), (40, 2)]);
+        assert_eq!(
+            (ready.pages(), ready.take(2), ready.take(2), ready.take(2)),
+            (4, Some(10), Some(20), None)
+        );
+    }
+
+    #[test]
+    #[should_panic(expected = "free only once")]
+    fn a_page_that_is_freed_twice_is_noticed() {
+        let mut ready = Ready::default();
+        ready.add(10, 3);
+        ready.add(12, 1);
+    }
+}
