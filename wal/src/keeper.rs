@@ -15,6 +15,7 @@ use std::thread::JoinHandle;
 use crossbeam_channel::Sender;
 use parking_lot::{Condvar, Mutex};
 
+use crate::core::segments::SegmentState;
 use crate::device::{LogDevice, SegmentName};
 use crate::error::WalError;
 
@@ -23,7 +24,7 @@ enum Task {
     /// Have a spare.
     Prepare,
     /// These segments are needed no more; oldest first.
-    Recycle(Vec<u64>),
+    Recycle(Vec<SegmentState>),
 }
 
 #[derive(Default)]
@@ -98,7 +99,7 @@ impl Keeper {
     }
 
     /// Hands back segments that are needed no more, oldest first.
-    pub(crate) fn recycle(&self, segments: Vec<u64>) {
+    pub(crate) fn recycle(&self, segments: Vec<SegmentState>) {
         if segments.is_empty() {
             return;
         }
@@ -157,8 +158,8 @@ impl Shared {
         match task {
             Task::Prepare => self.prepare(),
             Task::Recycle(segments) => {
-                for sequence in segments {
-                    if let Err(error) = self.recycle(sequence) {
+                for segment in segments {
+                    if let Err(error) = self.recycle(segment) {
                         self.state.lock().failure.get_or_insert(error);
                         return;
                     }
@@ -199,21 +200,16 @@ impl Shared {
     }
 
     /// Keeps a segment's file for later, or removes it if there are enough.
-    fn recycle(&self, sequence: u64) -> Result<(), WalError> {
-        let name = SegmentName::Segment(sequence);
+    fn recycle(&self, segment: SegmentState) -> Result<(), WalError> {
+        let name = SegmentName::Segment(segment.sequence);
         let enough = self.state.lock().spares.len() >= self.max_spares;
-        if enough || self.length_differs(name)? {
+        // A segment of another length was made with another configuration.
+        if enough || segment.bytes != self.segment_bytes {
             return Ok(self.device.remove(name)?);
         }
         let number = self.next_number();
         self.device.rename(name, SegmentName::Spare(number))?;
         self.state.lock().spares.push_back(number);
         Ok(())
-    }
-
-    /// True when the segment was made with another configuration.
-    fn length_differs(&self, name: SegmentName) -> Result<bool, WalError> {
-        let listed = self.device.list()?;
-        Ok(listed.iter().any(|(other, len)| *other == name && *len != self.segment_bytes))
     }
 }

@@ -80,7 +80,7 @@ pub(crate) fn create(
     begin_segment(device.as_ref(), &keeper, &header, !config.no_sync)?;
     let lap = Lap { number: header.lap, salt: header.salt };
     let mut segments = Segments::default();
-    segments.push(header.sequence, lap);
+    segments.push(header.sequence, lap, header.segment_bytes);
     let active = Active {
         sequence: header.sequence,
         lap,

@@ -16,7 +16,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-use super::segments::Segments;
+use super::segments::{SegmentState, Segments};
 use super::summary::Summary;
 use super::tail::Tail;
 use crate::buffer::AlignedBuffer;
@@ -122,7 +122,7 @@ pub(crate) struct Completed {
     /// Bytes of entry data that became durable.
     pub(crate) data_bytes: u64,
     /// Segments that are needed no more.
-    pub(crate) unneeded: Vec<u64>,
+    pub(crate) unneeded: Vec<SegmentState>,
 }
 
 /// Everything that the assembler starts from; recovery makes it, or a new log.
@@ -387,7 +387,7 @@ impl Assembler {
     /// The segment with this header is there and is the active one now.
     pub(crate) fn rolled(&mut self, header: &SegmentHeader) {
         let lap = Lap { number: header.lap, salt: header.salt };
-        self.start.segments.push(header.sequence, lap);
+        self.start.segments.push(header.sequence, lap, header.segment_bytes);
         self.start.highest_lap = header.lap;
         self.start.active = Active {
             sequence: header.sequence,

@@ -15,6 +15,8 @@ pub(crate) struct SegmentState {
     pub(crate) sequence: u64,
     /// The lap that it is in.
     pub(crate) lap: Lap,
+    /// Length of its file.
+    pub(crate) bytes: u64,
     /// Greatest index of an entry in it; 0 for none.
     pub(crate) max_index: u64,
 }
@@ -27,11 +29,11 @@ pub(crate) struct Segments {
 
 impl Segments {
     /// Adds the next segment.
-    pub(crate) fn push(&mut self, sequence: u64, lap: Lap) {
+    pub(crate) fn push(&mut self, sequence: u64, lap: Lap, bytes: u64) {
         if let Some(last) = self.list.back() {
             assert_eq!(last.sequence + 1, sequence, "segments are numbered without gaps");
         }
-        self.list.push_back(SegmentState { sequence, lap, max_index: 0 });
+        self.list.push_back(SegmentState { sequence, lap, bytes, max_index: 0 });
     }
 
     /// Number of segments.
@@ -60,14 +62,13 @@ impl Segments {
     }
 
     /// Takes off the segments that may go, given the newest durable group: its segment and the release it carries.
-    pub(crate) fn take_unneeded(&mut self, durable_in: u64, released: u64) -> Vec<u64> {
+    pub(crate) fn take_unneeded(&mut self, durable_in: u64, released: u64) -> Vec<SegmentState> {
         let mut gone = Vec::new();
         while let Some(first) = self.list.front() {
             if first.sequence >= durable_in || first.max_index > released {
                 break;
             }
-            gone.push(first.sequence);
-            self.list.pop_front();
+            gone.extend(self.list.pop_front());
         }
         gone
     }
@@ -81,14 +82,15 @@ mod tests {
     fn only_whole_released_segments_before_the_durable_one_go() {
         let mut segments = Segments::default();
         for sequence in 4..8 {
-            segments.push(sequence, Lap { number: sequence, salt: 1 });
+            segments.push(sequence, Lap { number: sequence, salt: 1 }, 4096);
             segments.note_entries(sequence, sequence * 10);
         }
         assert!(segments.take_unneeded(7, 39).is_empty());
         assert!(segments.take_unneeded(4, 99).is_empty());
-        assert_eq!(segments.take_unneeded(7, 50), [4, 5]);
+        let gone = |segments: Vec<SegmentState>| segments.iter().map(|s| s.sequence).collect::<Vec<_>>();
+        assert_eq!(gone(segments.take_unneeded(7, 50)), [4, 5]);
         segments.note_reset(7, 60);
-        assert_eq!(segments.take_unneeded(7, 60), [6]);
+        assert_eq!(gone(segments.take_unneeded(7, 60)), [6]);
         assert_eq!(segments.len(), 1);
         assert_eq!(segments.first().map(|s| s.sequence), Some(7));
     }

@@ -188,8 +188,12 @@ impl LogDevice for FileDevice {
         let mut found = Vec::new();
         for entry in fs::read_dir(&self.directory).map_err(fail)? {
             let entry = entry.map_err(fail)?;
-            if let Some(name) = entry.file_name().to_str().and_then(SegmentName::parse) {
-                found.push((name, entry.metadata().map_err(fail)?.len()));
+            let Some(name) = entry.file_name().to_str().and_then(SegmentName::parse) else { continue };
+            match entry.metadata() {
+                Ok(metadata) => found.push((name, metadata.len())),
+                // Renamed meanwhile by another thread; a name that came late may be missing as well.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(fail(error)),
             }
         }
         Ok(found)

@@ -159,7 +159,7 @@ fn replay_all(device: &dyn LogDevice, found: &[Found]) -> Result<(Replay, usize,
     loop {
         let segment = &found[at];
         let lap = lap_of(&segment.header);
-        replay.segments.push(segment.header.sequence, lap);
+        replay.segments.push(segment.header.sequence, lap, segment.len);
         let mut reader = Reader::new(device, segment.name(), segment.len);
         let end = scan::scan(&mut reader, &segment.header, &mut |group| {
             let (place, number) = (group.place, group.header.number);

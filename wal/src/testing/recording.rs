@@ -8,10 +8,17 @@ use super::image::{Fate, FileImage, Image, Op, UnsyncedWrite};
 use crate::device::{LogDevice, SegmentName};
 use crate::error::DeviceError;
 
+/// All steps since the recording began, and what was there then.
+#[derive(Default)]
+struct History {
+    base: Image,
+    steps: Vec<Op>,
+}
+
 #[derive(Default)]
 struct State {
     image: Image,
-    history: Option<Vec<Op>>,
+    history: Option<History>,
     ignore_sync: bool,
     fail_write: Option<u64>,
     fail_sync: Option<u64>,
@@ -24,7 +31,7 @@ impl State {
     fn apply(&mut self, op: Op) {
         self.image.apply(&op);
         if let Some(history) = &mut self.history {
-            history.push(op);
+            history.steps.push(op);
         }
     }
 }
@@ -47,11 +54,11 @@ impl RecordingDevice {
         RecordingDevice { state: Mutex::default(), block: 4096 }
     }
 
-    /// An empty device that remembers each step, for [`RecordingDevice::crash_at`]. Its memory grows with every write.
-    pub fn with_history() -> Self {
-        let device = RecordingDevice::new();
-        device.state.lock().history = Some(Vec::new());
-        device
+    /// From now on remembers each step, for [`RecordingDevice::crash_at`]. Its memory grows with every write.
+    pub fn record(&self) {
+        let mut state = self.state.lock();
+        let base = state.image.clone();
+        state.history = Some(History { base, steps: Vec::new() });
     }
 
     /// From now on syncs are acknowledged and do nothing: what a disk with a lying cache does, or a server that has
@@ -85,7 +92,7 @@ impl RecordingDevice {
     /// What a crash of the machine would leave now, if each unsynced write met the fate that `decide` gives it.
     pub fn crash(&self, decide: &mut dyn FnMut(UnsyncedWrite) -> Fate) -> RecordingDevice {
         let state = self.state.lock();
-        self.from_image(state.image.after_crash(decide), state.salt)
+        self.left(state.image.after_crash(decide), state.salt)
     }
 
     /// What a crash of the machine leaves at worst: nothing that was not synced.
@@ -93,22 +100,24 @@ impl RecordingDevice {
         self.crash(&mut |_| Fate::Lose)
     }
 
-    /// Number of steps in the history.
+    /// Number of steps since [`RecordingDevice::record`].
     pub fn steps(&self) -> usize {
-        self.state.lock().history.as_ref().map_or(0, Vec::len)
+        self.state.lock().history.as_ref().map_or(0, |history| history.steps.len())
     }
 
-    /// What a crash after the first `steps` steps of the history would have left.
+    /// What a crash after the first `steps` steps since [`RecordingDevice::record`] would have left; nothing at all on
+    /// a device that does not record.
     pub fn crash_at(&self, steps: usize, decide: &mut dyn FnMut(UnsyncedWrite) -> Fate) -> RecordingDevice {
         let state = self.state.lock();
         let mut image = Image::default();
-        for op in state.history.iter().flatten().take(steps) {
-            image.apply(op);
+        if let Some(history) = &state.history {
+            image = history.base.clone();
+            history.steps.iter().take(steps).for_each(|step| image.apply(step));
         }
-        self.from_image(image.after_crash(decide), state.salt)
+        self.left(image.after_crash(decide), state.salt)
     }
 
-    fn from_image(&self, image: Image, salt: u64) -> RecordingDevice {
+    fn left(&self, image: Image, salt: u64) -> RecordingDevice {
         let history = None;
         RecordingDevice {
             state: Mutex::new(State { image, salt, history, ..State::default() }),
