@@ -272,7 +272,7 @@ fn a_stale_rejection_does_not_move_a_follower_back() {
     // A lost message puts the follower into probing, where raft-rs takes any rejection of what it sent last.
     node.unreachable(follower);
     let mut stale =
-        Message { from: follower, to: leader, term, index, reject: true, reject_hint: 0, ..Message::default() };
+        Message { from: follower, to: leader, term, index, reject: true, reject_hint: 1, ..Message::default() };
     stale.set_msg_type(MessageType::MsgAppendResponse);
     node.step(stale);
     assert!(collect(node).is_empty(), "nothing is sent again for what the follower has matched since");
