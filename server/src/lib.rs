@@ -3,6 +3,8 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod config;
+pub mod http;
+pub mod listen;
 pub mod logging;
 pub mod metrics;
 pub mod version;
