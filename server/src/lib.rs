@@ -4,6 +4,8 @@
 
 pub mod config;
 pub mod grpc;
+pub mod http;
+pub mod listen;
 pub mod logging;
 pub mod member;
 pub mod metrics;

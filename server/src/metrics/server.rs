@@ -28,6 +28,7 @@ handles! {
         healthcheck: IntGaugeVec = gauges("etcd_server_healthcheck", "Last result of each check of /livez and /readyz; 1 is good.", &["type", "name"]),
         healthchecks: IntCounterVec = counters("etcd_server_healthchecks_total", "Checks of /livez and /readyz.", &["type", "name", "status"]),
         client_requests: IntCounterVec = counters("etcd_server_client_requests_total", "Requests by kind and by the client's API version.", &["type", "client_api_version"]),
+        auth_revision: IntGauge = gauge("etcd_debugging_auth_revision", "Revision of users, roles and permissions."),
         alarms: IntGaugeVec = gauges("etcd_debugging_server_alarms", "1 for each active alarm.", &["server_id", "alarm_type"]),
         id: GaugeVec = info("etcd_server_id", "Member id in the label.", "server_id"),
         version: GaugeVec = info("etcd_server_version", "The etcd version that this server is compatible with, in the label.", "server_version"),
