@@ -42,7 +42,7 @@ mod tests {
         let names = ["del", "get", "lease", "put", "watch"];
         assert_eq!(near("gat", names.into_iter()), ["get", "put"]);
         assert_eq!(near("l", names.into_iter()), ["del", "lease"]);
-        assert_eq!(near("WAT", names.into_iter()), ["watch"]);
+        assert_eq!(near("WATC", names.into_iter()), ["watch"]);
         assert!(near("nosuchcmd", names.into_iter()).is_empty());
     }
 }

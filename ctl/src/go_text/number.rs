@@ -19,7 +19,7 @@ pub(crate) fn parse_flag_int(text: &str) -> Result<i64, String> {
     };
     let lower = rest.to_ascii_lowercase();
     for (prefix, radix) in [("0x", 16), ("0b", 2), ("0o", 8), ("0", 8)] {
-        if let Some(digits) = lower.strip_prefix(prefix).filter(|digits| !digits.is_empty()) {
+        if let Some(digits) = lower.strip_prefix(prefix).filter(|digits| digits.starts_with(|c: char| c.is_ascii_hexdigit())) {
             return parse_digits(text, &format!("{sign}{digits}"), radix);
         }
     }

@@ -27,7 +27,7 @@ pub(crate) struct Line {
     pub(crate) variables: Vec<(String, String)>,
     pub(crate) stdin: String,
     pub(crate) options: Vec<String>,
-    real: bool,
+    pub(crate) real: bool,
 }
 
 impl Line {
