@@ -1,0 +1,101 @@
+//! Commands that do not end by themselves.
+
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    path::Path,
+    process::{Child, ChildStdin},
+    sync::mpsc::{self, Receiver},
+    thread,
+    time::Duration,
+};
+
+use crate::{
+    run::{Outcome, Side},
+    script::Line,
+};
+
+/// How long a line may take. Reached only when a test fails.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A running command whose lines arrive one by one.
+struct Running {
+    child: Child,
+    stdin: ChildStdin,
+    lines: Receiver<String>,
+}
+
+impl Running {
+    fn start(side: &Side, line: &Line) -> Self {
+        let mut child = side.command(&line.words, &line.variables, false).spawn().expect("the program starts");
+        let mut stdin = child.stdin.take().expect("stdin is piped");
+        stdin.write_all(side.expand(&line.stdin).as_bytes()).expect("the program reads");
+        let stdout = BufReader::new(child.stdout.take().expect("stdout is piped"));
+        let (sender, lines) = mpsc::channel();
+        thread::spawn(move || {
+            for line in stdout.lines().map_while(Result::ok) {
+                if sender.send(line).is_err() {
+                    return;
+                }
+            }
+        });
+        Self { child, stdin, lines }
+    }
+
+    fn next_line(&self) -> String {
+        self.lines.recv_timeout(PATIENCE).expect("another line")
+    }
+
+    fn stop(mut self) -> String {
+        let _ = self.child.kill();
+        let mut stderr = String::new();
+        let _ = self.child.stderr.take().expect("stderr is piped").read_to_string(&mut stderr);
+        let _ = self.child.wait();
+        stderr
+    }
+}
+
+/// Runs a line until it has printed `count` lines.
+pub(crate) fn until_lines(side: &Side, line: &Line, count: usize) -> Outcome {
+    let running = Running::start(side, line);
+    let stdout: String = (0..count).map(|_| running.next_line() + "\n").collect();
+    Outcome { stdout, stderr: running.stop(), code: None }
+}
+
+/// Watches that see their events happen, several on one stream.
+pub(crate) fn live(dir: &Path) {
+    let [expected, found] = [Side::reference(dir), Side::ours(dir)].map(|mut side| {
+        side.learn_identifiers();
+        live_on(&side)
+    });
+    assert_eq!(expected, found);
+}
+
+fn live_on(side: &Side) -> Vec<String> {
+    let put = |words: &str| {
+        let words: Vec<String> = words.split(' ').map(str::to_owned).collect();
+        assert_eq!(side.run(&words, &[], "", true).code, Some(0), "{words:?}");
+    };
+    let words = ["watch", "-i", "-w", "json"].map(str::to_owned).to_vec();
+    let line = Line { words, stdin: "watch a --prev-kv\nprogress\n".to_owned(), ..Line::default() };
+    let mut running = Running::start(side, &line);
+    let mut seen = Vec::new();
+    let mut collect = |running: &Running, count: usize| {
+        for _ in 0..count {
+            seen.push(side.normal(&running.next_line(), &[]));
+        }
+    };
+    // The answer to "progress" shows that the watch exists.
+    collect(&running, 2);
+    put("put a 1");
+    collect(&running, 1);
+    put("put a 2");
+    collect(&running, 1);
+    running.stdin.write_all(b"watch b --prefix -- echo saw\nprogress\n").expect("the program reads");
+    collect(&running, 4);
+    put("put b2 x");
+    collect(&running, 2);
+    put("del a");
+    collect(&running, 1);
+    running.stop();
+    seen
+}
