@@ -10,71 +10,71 @@ use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand};
 /// Load generator for etcd-compatible servers.
 #[derive(Debug, Parser)]
 #[command(name = "holdfast-bench", version, about, subcommand_required = true, arg_required_else_help = true)]
-pub struct Cli {
+pub(crate) struct Cli {
     /// Flags of every subcommand.
     #[command(flatten)]
-    pub global: Global,
+    pub(crate) global: Global,
     /// What to do.
     #[command(subcommand)]
-    pub command: Command,
+    pub(crate) command: Command,
 }
 
 /// Flags that every subcommand has.
 #[derive(Debug, Clone, Args)]
-pub struct Global {
+pub(crate) struct Global {
     /// Server addresses; connection i goes to address i modulo their number
     #[arg(long, global = true, value_delimiter = ',', default_value = "127.0.0.1:2379")]
-    pub endpoints: Vec<String>,
+    pub(crate) endpoints: Vec<String>,
     /// Number of connections
     #[arg(long, global = true, default_value_t = 1)]
-    pub conns: usize,
+    pub(crate) conns: usize,
     /// Number of clients, each with one request at a time; client i uses connection i modulo --conns
     #[arg(long, global = true, default_value_t = 1)]
-    pub clients: usize,
+    pub(crate) clients: usize,
     /// Print figures with all their digits
     #[arg(long, global = true)]
-    pub precise: bool,
+    pub(crate) precise: bool,
     /// Add a table of one row per second to the report
     #[arg(long, global = true)]
-    pub sample: bool,
+    pub(crate) sample: bool,
     /// Client certificate (TLS is not available in this build)
     #[arg(long, global = true, default_value = "", hide_default_value = true)]
-    pub cert: String,
+    pub(crate) cert: String,
     /// Key of the client certificate (TLS is not available in this build)
     #[arg(long, global = true, default_value = "", hide_default_value = true)]
-    pub key: String,
+    pub(crate) key: String,
     /// Certificates to trust (TLS is not available in this build)
     #[arg(long, global = true, default_value = "", hide_default_value = true)]
-    pub cacert: String,
+    pub(crate) cacert: String,
     /// Accept any server certificate (TLS is not available in this build)
     #[arg(long, global = true)]
-    pub insecure_skip_tls_verify: bool,
+    pub(crate) insecure_skip_tls_verify: bool,
     /// User as name[:password]; the password is asked for when it is not given
     #[arg(long, global = true, default_value = "", hide_default_value = true)]
-    pub user: String,
+    pub(crate) user: String,
     /// Longest time to wait for a connection (0s: no limit)
     #[arg(long, global = true, default_value = "0s", value_parser = parse_duration)]
-    pub dial_timeout: Duration,
+    pub(crate) dial_timeout: Duration,
     /// Only 0s is accepted: connections stay with the endpoints given
     #[arg(long, global = true, default_value = "0s", value_parser = parse_duration)]
-    pub auto_sync_interval: Duration,
+    pub(crate) auto_sync_interval: Duration,
     /// Use only the endpoint of the cluster's leader
     #[arg(long, global = true)]
-    pub target_leader: bool,
+    pub(crate) target_leader: bool,
     /// Also write the percentiles to a file for the Kubernetes performance dashboard
     #[arg(long, global = true)]
-    pub report_perfdash: bool,
+    pub(crate) report_perfdash: bool,
     /// Process ids of local servers: report their CPU time per operation and their memory
     #[arg(long, global = true, value_delimiter = ',')]
-    pub server_pid: Vec<u32>,
+    pub(crate) server_pid: Vec<u32>,
     /// Print the report as one JSON document instead of text
     #[arg(long, global = true)]
-    pub json: bool,
+    pub(crate) json: bool,
 }
 
 /// The subcommands.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(crate) enum Command {
     /// Write keys
     Put(Put),
     /// Read keys
@@ -89,155 +89,155 @@ pub enum Command {
 
 /// Flags of `put`.
 #[derive(Debug, Clone, Args)]
-pub struct Put {
+pub(crate) struct Put {
     /// Key size in bytes
     #[arg(long, default_value_t = 8)]
-    pub key_size: usize,
+    pub(crate) key_size: usize,
     /// Value size in bytes
     #[arg(long, default_value_t = 8)]
-    pub val_size: usize,
+    pub(crate) val_size: usize,
     /// Most puts per second (0: no limit)
     #[arg(long, default_value_t = 0)]
-    pub rate: u64,
+    pub(crate) rate: u64,
     /// Number of puts
     #[arg(long, default_value_t = 10_000)]
-    pub total: u64,
+    pub(crate) total: u64,
     /// Number of different keys
     #[arg(long, default_value_t = 1, allow_negative_numbers = true)]
-    pub key_space_size: i64,
+    pub(crate) key_space_size: i64,
     /// Take the keys in order instead of at random
     #[arg(long)]
-    pub sequential_keys: bool,
+    pub(crate) sequential_keys: bool,
     /// Put before each key, in addition to its --key-size bytes
     #[arg(long, default_value = "", hide_default_value = true)]
-    pub prefix: String,
+    pub(crate) prefix: String,
     /// Compact the history this often while putting (0s: never)
     #[arg(long, default_value = "0s", value_parser = parse_duration)]
-    pub compact_interval: Duration,
+    pub(crate) compact_interval: Duration,
     /// Compact to this many revisions before the newest
     #[arg(long, default_value_t = 1000)]
-    pub compact_index_delta: i64,
+    pub(crate) compact_index_delta: i64,
     /// Ask for the hash of the key space at the end, and say how long it took
     #[arg(long)]
-    pub check_hashkv: bool,
+    pub(crate) check_hashkv: bool,
 }
 
 /// Flags of `range`.
 #[derive(Debug, Clone, Args)]
-pub struct Range {
+pub(crate) struct Range {
     /// Key, and end of the range; the key may be left out with --prefix or --random-keys
     #[arg(num_args = 0..=2, value_name = "KEY [END]")]
-    pub range: Vec<String>,
+    pub(crate) bounds: Vec<String>,
     /// Most ranges per second (0: no limit)
     #[arg(long, default_value_t = 0)]
-    pub rate: u64,
+    pub(crate) rate: u64,
     /// Number of ranges
     #[arg(long, default_value_t = 10_000)]
-    pub total: u64,
+    pub(crate) total: u64,
     /// l for linearizable, s for serializable
     #[arg(long, default_value = "l")]
-    pub consistency: String,
+    pub(crate) consistency: String,
     /// Most keys in an answer (0: no limit)
     #[arg(long, default_value_t = 0)]
-    pub limit: i64,
+    pub(crate) limit: i64,
     /// Ask only for the number of keys
     #[arg(long)]
-    pub count_only: bool,
+    pub(crate) count_only: bool,
     /// Ask only for keys, without values
     #[arg(long)]
-    pub keys_only: bool,
+    pub(crate) keys_only: bool,
     /// Use the streaming form of the call
     #[arg(long)]
-    pub stream: bool,
+    pub(crate) stream: bool,
     /// Read the range in pages of 10,000 keys
     #[arg(long)]
-    pub paginate: bool,
+    pub(crate) paginate: bool,
     /// Read all keys that begin with KEY
     #[arg(long)]
-    pub prefix: bool,
+    pub(crate) prefix: bool,
     /// Read one key per request, from the key space that `put` with the same key flags wrote
     #[arg(long)]
-    pub random_keys: bool,
+    pub(crate) random_keys: bool,
     /// With --random-keys: key size in bytes
     #[arg(long, default_value_t = 8)]
-    pub key_size: usize,
+    pub(crate) key_size: usize,
     /// With --random-keys: number of different keys
     #[arg(long, default_value_t = 1, allow_negative_numbers = true)]
-    pub key_space_size: i64,
+    pub(crate) key_space_size: i64,
     /// With --random-keys: take the keys in order instead of at random
     #[arg(long)]
-    pub sequential_keys: bool,
+    pub(crate) sequential_keys: bool,
     /// With --random-keys: stands before each key, as in `put --prefix`
     #[arg(long, default_value = "", hide_default_value = true)]
-    pub key_prefix: String,
+    pub(crate) key_prefix: String,
 }
 
 /// Flags of `txn-put`.
 #[derive(Debug, Clone, Args)]
-pub struct TxnPut {
+pub(crate) struct TxnPut {
     /// Key size in bytes
     #[arg(long, default_value_t = 8)]
-    pub key_size: usize,
+    pub(crate) key_size: usize,
     /// Value size in bytes
     #[arg(long, default_value_t = 8)]
-    pub val_size: usize,
+    pub(crate) val_size: usize,
     /// Puts in a transaction
     #[arg(long, default_value_t = 1, allow_negative_numbers = true)]
-    pub txn_ops: i64,
+    pub(crate) txn_ops: i64,
     /// Most transactions per second (0: no limit)
     #[arg(long, default_value_t = 0)]
-    pub rate: u64,
+    pub(crate) rate: u64,
     /// Number of transactions
     #[arg(long, default_value_t = 10_000)]
-    pub total: u64,
+    pub(crate) total: u64,
     /// Number of different keys
     #[arg(long, default_value_t = 1, allow_negative_numbers = true)]
-    pub key_space_size: i64,
+    pub(crate) key_space_size: i64,
 }
 
 /// Flags of `watch`.
 #[derive(Debug, Clone, Args)]
-pub struct Watch {
+pub(crate) struct Watch {
     /// Number of watch streams
     #[arg(long, default_value_t = 10)]
-    pub streams: usize,
+    pub(crate) streams: usize,
     /// Watchers on each stream
-    #[arg(long, default_value_t = 100)]
-    pub watch_per_stream: usize,
+    #[arg(long = "watch-per-stream", default_value_t = 100)]
+    pub(crate) per_stream: usize,
     /// Number of different keys to watch
     #[arg(long, default_value_t = 1)]
-    pub watched_key_total: usize,
+    pub(crate) watched_key_total: usize,
     /// Most puts per second (0: no limit)
     #[arg(long, default_value_t = 0)]
-    pub put_rate: u64,
+    pub(crate) put_rate: u64,
     /// Number of puts
     #[arg(long, default_value_t = 1000)]
-    pub put_total: u64,
+    pub(crate) put_total: u64,
     /// Key size in bytes
     #[arg(long, default_value_t = 32)]
-    pub key_size: usize,
+    pub(crate) key_size: usize,
     /// Number of different keys from which the watched ones are taken
     #[arg(long, default_value_t = 1, allow_negative_numbers = true)]
-    pub key_space_size: i64,
+    pub(crate) key_space_size: i64,
     /// Take the watched keys in order instead of at random
     #[arg(long)]
-    pub sequential_keys: bool,
+    pub(crate) sequential_keys: bool,
 }
 
 /// Flags of `first-read`.
 #[derive(Debug, Clone, Args)]
-pub struct FirstRead {
+pub(crate) struct FirstRead {
     /// Key to read; it need not exist
     #[arg(default_value = "first-read")]
-    pub read_key: String,
+    pub(crate) read_key: String,
     /// Give up after this time
     #[arg(long, default_value = "1m", value_parser = parse_duration)]
-    pub timeout: Duration,
+    pub(crate) timeout: Duration,
 }
 
 impl Cli {
     /// Reads a command line in which booleans may be written as Go has them (`--sample=false`).
-    pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
+    pub(crate) fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
         let command = Self::command();
         let booleans: BTreeSet<String> = std::iter::once(&command)
             .chain(command.get_subcommands())
@@ -251,7 +251,8 @@ impl Cli {
 
 /// `--flag=true` as `--flag`, `--flag=false` as nothing, anything else as it is.
 fn bare_boolean(argument: OsString, booleans: &BTreeSet<String>) -> Option<OsString> {
-    let parts = argument.to_str().and_then(|text| text.strip_prefix("--")).and_then(|text| text.split_once('='));
+    let parts =
+        argument.to_str().and_then(|text| text.strip_prefix("--")).and_then(|text| text.split_once('='));
     match parts {
         Some((name, value)) if booleans.contains(name) => match value {
             "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(format!("--{name}").into()),
@@ -263,7 +264,7 @@ fn bare_boolean(argument: OsString, booleans: &BTreeSet<String>) -> Option<OsStr
 }
 
 /// A duration in Go's form: numbers with units, such as `1m30s`, `1.5h`, `250ms`; a bare `0` is zero.
-pub fn parse_duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     let invalid = || format!("{text:?} is not a duration such as 1m30s or 250ms");
     if text == "0" {
         return Ok(Duration::ZERO);
@@ -314,15 +315,14 @@ mod tests {
         let Command::Put(put) = cli.command else { panic!("not put") };
         assert_eq!((put.key_size, put.val_size, put.total, put.key_space_size), (8, 8, 10_000, 1));
         assert_eq!((put.compact_index_delta, put.compact_interval), (1000, Duration::ZERO));
-        let Command::Watch(watch) = read(&["watch"]).unwrap().command else {
-            panic!("not watch")
-        };
-        assert_eq!((watch.streams, watch.watch_per_stream, watch.put_total, watch.key_size), (10, 100, 1000, 32));
+        let Command::Watch(watch) = read(&["watch"]).unwrap().command else { panic!("not watch") };
+        assert_eq!((watch.streams, watch.per_stream, watch.put_total, watch.key_size), (10, 100, 1000, 32));
     }
 
     #[test]
     fn flags_are_read_as_go_reads_them() {
-        let line = ["--conns=3", "put", "--clients", "9", "--precise=false", "--sample", "--sequential-keys=T"];
+        let line =
+            ["--conns=3", "put", "--clients", "9", "--precise=false", "--sample", "--sequential-keys=T"];
         let cli = read(&line).unwrap();
         assert_eq!((cli.global.conns, cli.global.clients), (3, 9));
         assert!(!cli.global.precise && cli.global.sample);

@@ -14,12 +14,14 @@ const MAX_VARINT_BYTES: usize = 10;
 
 /// What is wrong with the key flags.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum KeyError {
+pub(crate) enum KeyError {
     /// There is no number below zero to choose.
     #[error("expected positive --key-space-size, got ({0})")]
     EmptySpace(i64),
     /// The greatest number of the space does not fit into the key.
-    #[error("--key-size {size} is too small for --key-space-size {space}: the greatest key needs {needed} bytes")]
+    #[error(
+        "--key-size {size} is too small for --key-space-size {space}: the greatest key needs {needed} bytes"
+    )]
     TooSmall {
         /// Bytes of a key, as asked.
         size: usize,
@@ -32,7 +34,7 @@ pub enum KeyError {
 
 /// The order in which numbers are taken from the key space.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Order {
+pub(crate) enum Order {
     /// Request number modulo the space.
     Sequential,
     /// Uniformly at random below the space.
@@ -41,7 +43,7 @@ pub enum Order {
 
 /// A key space: makes the key of each request.
 #[derive(Debug)]
-pub struct KeySpace {
+pub(crate) struct KeySpace {
     prefix: Bytes,
     size: usize,
     space: u64,
@@ -51,7 +53,7 @@ pub struct KeySpace {
 
 impl KeySpace {
     /// Keys of `prefix` and then `size` bytes, numbered below `space`.
-    pub fn new(prefix: &str, size: usize, space: i64, order: Order) -> Result<Self, KeyError> {
+    pub(crate) fn new(prefix: &str, size: usize, space: i64, order: Order) -> Result<Self, KeyError> {
         if space <= 0 {
             return Err(KeyError::EmptySpace(space));
         }
@@ -65,7 +67,7 @@ impl KeySpace {
     }
 
     /// The key of request `index`.
-    pub fn key(&mut self, index: u64) -> Bytes {
+    pub(crate) fn key(&mut self, index: u64) -> Bytes {
         let number = match self.order {
             Order::Sequential => index % self.space,
             Order::Random => self.random.random_range(0..self.space),
@@ -98,7 +100,7 @@ fn varint(number: i64) -> ([u8; MAX_VARINT_BYTES], usize) {
 }
 
 /// A value of `size` random bytes; one is made for a whole run.
-pub fn random_value(size: usize) -> Bytes {
+pub(crate) fn random_value(size: usize) -> Bytes {
     let mut value = vec![0; size];
     rand::rng().fill(value.as_mut_slice());
     value.into()

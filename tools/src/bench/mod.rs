@@ -19,16 +19,16 @@
 //! anonymous and file pages; `--json` prints the report for programs; `range --random-keys` reads keys that
 //! `put` wrote; `first-read` waits for the first linearizable read of a server that is starting.
 
-pub mod flags;
-pub mod keys;
-pub mod load;
-pub mod pace;
-pub mod process;
-pub mod progress;
-pub mod report;
-pub mod wire;
-pub mod workload;
+mod flags;
+mod keys;
+mod load;
+mod pace;
+mod process;
+mod progress;
+mod report;
+mod wire;
+mod workload;
 
 mod run;
 
-pub use run::{BenchError, main};
+pub use run::main;

@@ -1,122 +1,63 @@
 //! `--rate`: at most so many requests started in a second.
 //!
 //! A limiter holds at most one unused start (Go's rate limiter with burst 1): a generator that fell behind
-//! does not catch up with a burst. Starts are handed out, in the order asked, by one task that a kernel timer
-//! wakes every 100 µs or less often; the runtime's own timer counts in milliseconds, which at 20,000 requests a
-//! second would send bursts of 20 and measure the queue that they make.
+//! does not catch up with a burst. Starts are handed out in the order asked, by a thread that does nothing but
+//! sleep for 100 µs or longer and count what has become due; the runtime's own timer counts in milliseconds,
+//! which at 20,000 requests a second would send bursts of 20 and measure the queue that they make.
 
 use std::{
     io,
-    rc::Rc,
+    sync::{Arc, Weak},
+    thread,
     time::{Duration, Instant},
 };
 
-use tokio::{sync::Semaphore, task::JoinHandle};
+use tokio::sync::Semaphore;
 
-/// Shortest time between two wake-ups of the limiter. Shorter would spend the generator's core on timers;
-/// longer would show in the latency of paced requests.
+/// Shortest sleep of the limiter. Shorter would spend the generator's core on waking up; longer would show in
+/// the latency of paced requests.
 const SHORTEST_TICK: Duration = Duration::from_micros(100);
+/// Longest sleep of the limiter, so that its thread ends soon after its run at any rate.
+const LONGEST_TICK: Duration = Duration::from_millis(50);
 
 /// Hands out starts at a rate.
 #[derive(Debug)]
-pub struct Limiter {
-    starts: Option<Rc<Semaphore>>,
-    pacer: Option<JoinHandle<()>>,
-}
+pub(crate) struct Limiter(Option<Arc<Semaphore>>);
 
 impl Limiter {
-    /// A limiter of `rate` starts per second; 0 is no limit. Must be made inside a local task set.
-    pub fn new(rate: u64) -> io::Result<Self> {
+    /// A limiter of `rate` starts per second; 0 is no limit.
+    pub(crate) fn new(rate: u64) -> io::Result<Self> {
         if rate == 0 {
-            return Ok(Self { starts: None, pacer: None });
+            return Ok(Self(None));
         }
-        let interval = Duration::from_nanos((1_000_000_000 / rate).max(1));
-        let starts = Rc::new(Semaphore::new(1));
-        let ticker = ticker::Ticker::new(interval.max(SHORTEST_TICK))?;
-        let pacer = tokio::task::spawn_local(pace(Rc::clone(&starts), rate, ticker));
-        Ok(Self { starts: Some(starts), pacer: Some(pacer) })
+        let starts = Arc::new(Semaphore::new(1));
+        let shared = Arc::downgrade(&starts);
+        thread::Builder::new().name("pace".to_owned()).spawn(move || pace(&shared, rate))?;
+        Ok(Self(Some(starts)))
     }
 
     /// Returns when the caller may start a request.
-    pub async fn wait(&self) {
-        if let Some(starts) = &self.starts {
+    pub(crate) async fn wait(&self) {
+        if let Some(starts) = &self.0 {
             starts.acquire().await.expect("the semaphore is never closed").forget();
         }
     }
 }
 
-impl Drop for Limiter {
-    fn drop(&mut self) {
-        if let Some(pacer) = &self.pacer {
-            pacer.abort();
-        }
-    }
-}
-
-/// Adds the starts that have become due since the last tick, and drops those that nobody wanted.
-async fn pace(starts: Rc<Semaphore>, rate: u64, mut ticker: ticker::Ticker) {
+/// Adds the starts that have become due since the last tick, and drops those that nobody wanted; ends with the
+/// limiter.
+fn pace(starts: &Weak<Semaphore>, rate: u64) {
     let began = Instant::now();
+    let interval = Duration::from_nanos(1_000_000_000 / rate);
     let mut given: u64 = 0;
     loop {
-        ticker.tick().await;
+        thread::sleep(interval.clamp(SHORTEST_TICK, LONGEST_TICK));
+        let Some(starts) = starts.upgrade() else { return };
         let due = (began.elapsed().as_nanos() * u128::from(rate) / 1_000_000_000) as u64;
         starts.add_permits((due - given) as usize);
         given = due;
         let unused = starts.available_permits();
         starts.forget_permits(unused.saturating_sub(1));
-    }
-}
-
-/// A timer of the kernel's own resolution.
-#[cfg(target_os = "linux")]
-mod ticker {
-    use std::{io, os::fd::OwnedFd, time::Duration};
-
-    use rustix::time::{
-        Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
-    };
-    use tokio::io::{Interest, unix::AsyncFd};
-
-    /// Fires every `period`.
-    pub(super) struct Ticker(AsyncFd<OwnedFd>);
-
-    impl Ticker {
-        pub(super) fn new(period: Duration) -> io::Result<Self> {
-            let timer = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC)?;
-            let period = Timespec { tv_sec: period.as_secs() as _, tv_nsec: period.subsec_nanos() as _ };
-            timerfd_settime(
-                &timer,
-                TimerfdTimerFlags::empty(),
-                &Itimerspec { it_interval: period, it_value: period },
-            )?;
-            Ok(Self(AsyncFd::with_interest(timer, Interest::READABLE)?))
-        }
-
-        pub(super) async fn tick(&mut self) {
-            let mut expirations = [0u8; 8];
-            let read = self.0.async_io(Interest::READABLE, |timer| Ok(rustix::io::read(timer, &mut expirations)?));
-            read.await.expect("a timer that is armed can be read");
-        }
-    }
-}
-
-/// The runtime's timer, where there is no other.
-#[cfg(not(target_os = "linux"))]
-mod ticker {
-    use std::{io, time::Duration};
-
-    /// Fires every `period`, at least every millisecond.
-    pub(super) struct Ticker(tokio::time::Interval);
-
-    impl Ticker {
-        #[expect(clippy::unnecessary_wraps, reason = "the kernel's timer may fail")]
-        pub(super) fn new(period: Duration) -> io::Result<Self> {
-            Ok(Self(tokio::time::interval(period.max(Duration::from_millis(1)))))
-        }
-
-        pub(super) async fn tick(&mut self) {
-            self.0.tick().await;
-        }
     }
 }
 
@@ -138,9 +79,8 @@ mod tests {
     #[test]
     fn no_faster_than_the_rate() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let local = tokio::task::LocalSet::new();
         for (rate, starts) in [(100, 11), (20_000, 2001)] {
-            let elapsed = local.block_on(&runtime, starts_within(rate, starts));
+            let elapsed = runtime.block_on(starts_within(rate, starts));
             // The first start is there at once; whole ticks may be rounded in our favour by one.
             let least = Duration::from_secs_f64(f64::from(starts - 2) / rate as f64);
             assert!(elapsed >= least, "{starts} starts at {rate}/s took {elapsed:?}");
@@ -150,8 +90,7 @@ mod tests {
     #[test]
     fn unused_starts_are_not_saved_up() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let local = tokio::task::LocalSet::new();
-        local.block_on(&runtime, async {
+        runtime.block_on(async {
             let limiter = Limiter::new(50).unwrap();
             tokio::time::sleep(Duration::from_millis(200)).await;
             let began = Instant::now();
@@ -165,10 +104,9 @@ mod tests {
     #[test]
     fn no_rate_is_no_limit() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let local = tokio::task::LocalSet::new();
-        local.block_on(&runtime, async {
+        runtime.block_on(async {
             let limiter = Limiter::new(0).unwrap();
-            assert!(limiter.starts.is_none());
+            assert!(limiter.0.is_none());
             limiter.wait().await;
         });
     }

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 /// Why a process could not be looked at.
 #[derive(Debug, thiserror::Error)]
-pub enum ProcessError {
+pub(crate) enum ProcessError {
     /// There is no such process, or no `/proc`.
     #[error("process {pid}: cannot read {file}: {source}")]
     Read {
@@ -31,20 +31,20 @@ pub enum ProcessError {
 
 /// State of a process at one moment.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Sample {
+pub(crate) struct Sample {
     /// Seconds of CPU time in user mode since the process began, all threads.
-    pub user_secs: f64,
+    pub(crate) user_secs: f64,
     /// Seconds of CPU time in the kernel since the process began, all threads.
-    pub system_secs: f64,
+    pub(crate) system_secs: f64,
     /// Resident bytes of anonymous memory.
-    pub anonymous_bytes: u64,
+    pub(crate) anonymous_bytes: u64,
     /// Resident bytes of mapped files, shared memory included.
-    pub file_bytes: u64,
+    pub(crate) file_bytes: u64,
 }
 
 impl Sample {
     /// Looks at process `pid` now.
-    pub fn take(pid: u32) -> Result<Self, ProcessError> {
+    pub(crate) fn take(pid: u32) -> Result<Self, ProcessError> {
         let read = |file: &str| {
             let path = format!("/proc/{pid}/{file}");
             fs::read_to_string(&path).map_err(|source| ProcessError::Read { pid, file: path, source })
@@ -84,19 +84,19 @@ fn status_bytes(status: &str, field: &str) -> Option<u64> {
 
 /// What a process spent on a run of `operations`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Cost {
+pub(crate) struct Cost {
     /// Process id.
-    pub pid: u32,
+    pub(crate) pid: u32,
     /// CPU time per operation, in microseconds.
-    pub cpu_us_per_op: f64,
+    pub(crate) cpu_us_per_op: f64,
     /// Part of it in user mode.
-    pub user_us_per_op: f64,
+    pub(crate) user_us_per_op: f64,
     /// Part of it in the kernel.
-    pub system_us_per_op: f64,
+    pub(crate) system_us_per_op: f64,
     /// Resident anonymous memory at the end, in bytes.
-    pub rss_anonymous_bytes: u64,
+    pub(crate) rss_anonymous_bytes: u64,
     /// Resident file pages at the end, in bytes.
-    pub rss_file_bytes: u64,
+    pub(crate) rss_file_bytes: u64,
 }
 
 impl Cost {
@@ -117,22 +117,22 @@ impl Cost {
 
 /// The processes that are looked at before and after a run: the servers, and the generator itself.
 #[derive(Debug)]
-pub struct Meter {
+pub(crate) struct Meter {
     before: Vec<(u32, Sample)>,
 }
 
 /// What the run cost.
 #[derive(Debug, Clone, Default, Serialize)]
-pub struct Costs {
+pub(crate) struct Costs {
     /// Each server, in the order asked.
-    pub servers: Vec<Cost>,
+    pub(crate) servers: Vec<Cost>,
     /// The generator. Absent where there is no `/proc`, unless a server was asked for.
-    pub client: Option<Cost>,
+    pub(crate) client: Option<Cost>,
 }
 
 impl Meter {
     /// Looks at the servers `pids` and at this process. Only a server that cannot be read is an error.
-    pub fn start(pids: &[u32]) -> Result<Self, ProcessError> {
+    pub(crate) fn start(pids: &[u32]) -> Result<Self, ProcessError> {
         let mut before = Vec::with_capacity(pids.len() + 1);
         for &pid in pids {
             before.push((pid, Sample::take(pid)?));
@@ -144,7 +144,7 @@ impl Meter {
     }
 
     /// Looks again, after `operations`.
-    pub fn finish(self, operations: u64) -> Result<Costs, ProcessError> {
+    pub(crate) fn finish(self, operations: u64) -> Result<Costs, ProcessError> {
         let mut costs = Costs::default();
         for (pid, before) in &self.before {
             let cost = Cost::between(*pid, before, &Sample::take(*pid)?, operations);

@@ -10,7 +10,7 @@ const REDRAW: Duration = Duration::from_millis(200);
 
 /// Counts finished operations, and draws them.
 #[derive(Debug)]
-pub struct Progress {
+pub(crate) struct Progress {
     done: Rc<Cell<u64>>,
     bar: ProgressBar,
     drawer: Option<JoinHandle<()>>,
@@ -18,7 +18,7 @@ pub struct Progress {
 
 impl Progress {
     /// A bar of `total` operations; `hidden` keeps it off the terminal. Must be made inside a local task set.
-    pub fn new(total: u64, hidden: bool) -> Self {
+    pub(crate) fn new(total: u64, hidden: bool) -> Self {
         let bar = ProgressBar::new(total);
         if hidden {
             bar.set_draw_target(ProgressDrawTarget::hidden());
@@ -39,13 +39,8 @@ impl Progress {
     }
 
     /// One more operation is done.
-    pub fn increment(&self) {
+    pub(crate) fn increment(&self) {
         self.done.set(self.done.get() + 1);
-    }
-
-    /// How many operations are done.
-    pub fn done(&self) -> u64 {
-        self.done.get()
     }
 }
 

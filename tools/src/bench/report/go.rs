@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// How the figures of a report are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Precision {
+pub(crate) enum Precision {
     /// Four decimals: `%4.4f`.
     Four,
     /// As many digits as tell the number from its neighbours: `%g`.
@@ -13,7 +13,7 @@ pub enum Precision {
 
 impl Precision {
     /// `value` in this form.
-    pub fn number(self, value: f64) -> String {
+    pub(crate) fn number(self, value: f64) -> String {
         match self {
             Self::Four => format!("{value:.4}"),
             Self::Shortest => shortest(value),
@@ -38,7 +38,7 @@ fn shortest(value: f64) -> String {
 }
 
 /// Go's form of a duration: the largest unit that gives a number of at least one, without trailing zeros.
-pub fn duration(value: Duration) -> String {
+pub(crate) fn duration(value: Duration) -> String {
     let nanoseconds = value.as_nanos();
     match nanoseconds {
         0 => "0s".to_owned(),
@@ -68,7 +68,7 @@ fn decimals(value: u128, unit: u128) -> String {
 }
 
 /// A size in decimal units, as etcd's tools print it: `20 kB`, `1.2 MB`.
-pub fn si_bytes(bytes: u64) -> String {
+pub(crate) fn si_bytes(bytes: u64) -> String {
     const UNITS: [&str; 7] = ["B", "kB", "MB", "GB", "TB", "PB", "EB"];
     if bytes < 10 {
         return format!("{bytes} B");
@@ -86,7 +86,7 @@ mod tests {
     #[test]
     fn numbers_have_gos_form() {
         assert_eq!(Precision::Four.number(1.5), "1.5000");
-        assert_eq!(Precision::Four.number(51234.567_89), "51234.5679");
+        assert_eq!(Precision::Four.number(51_234.567_89), "51234.5679");
         let cases = [
             (0.0, "0"),
             (1.0, "1"),
@@ -123,7 +123,13 @@ mod tests {
 
     #[test]
     fn sizes_are_decimal() {
-        let cases = [(9, "9 B"), (20_480, "20 kB"), (1_234_567, "1.2 MB"), (25_165_824, "25 MB"), (82_854_982, "83 MB")];
+        let cases = [
+            (9, "9 B"),
+            (20_480, "20 kB"),
+            (1_234_567, "1.2 MB"),
+            (25_165_824, "25 MB"),
+            (82_854_982, "83 MB"),
+        ];
         for (bytes, expected) in cases {
             assert_eq!(si_bytes(bytes), expected);
         }

@@ -15,16 +15,16 @@ use std::{
 
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
-pub use go::{Precision, duration as go_duration, si_bytes};
-pub use perfdash::write as write_perfdash;
+pub(crate) use go::{Precision, duration as go_duration, si_bytes};
+pub(crate) use perfdash::write as write_perfdash;
 use seconds::Seconds;
 
 /// Percentiles of the report, in percent.
-pub const PERCENTILES: [f64; 8] = [10.0, 25.0, 50.0, 75.0, 90.0, 95.0, 99.0, 99.9];
+pub(crate) const PERCENTILES: [f64; 8] = [10.0, 25.0, 50.0, 75.0, 90.0, 95.0, 99.0, 99.9];
 
 /// Collects the outcome of each operation.
 #[derive(Debug)]
-pub struct Recorder {
+pub(crate) struct Recorder {
     began: Instant,
     nanoseconds: Vec<u64>,
     errors: BTreeMap<String, u64>,
@@ -34,7 +34,7 @@ pub struct Recorder {
 impl Recorder {
     /// Starts the clock of the run. `expected` operations need no further allocation; `sample` asks for the
     /// table of seconds.
-    pub fn new(expected: u64, sample: bool) -> Self {
+    pub(crate) fn new(expected: u64, sample: bool) -> Self {
         // Beyond this the list grows as it must: a run may ask for more than it will ever do.
         const LARGEST_RESERVE: u64 = 1 << 24;
         Self {
@@ -46,12 +46,12 @@ impl Recorder {
     }
 
     /// An operation that began at `start` has succeeded now.
-    pub fn success(&mut self, start: Instant) {
+    pub(crate) fn success(&mut self, start: Instant) {
         self.success_between(start, Instant::now());
     }
 
     /// An operation has succeeded that took from `start` to `end`.
-    pub fn success_between(&mut self, start: Instant, end: Instant) {
+    pub(crate) fn success_between(&mut self, start: Instant, end: Instant) {
         let latency = end.saturating_duration_since(start);
         self.nanoseconds.push(latency.as_nanos() as u64);
         if let Some(seconds) = &mut self.seconds {
@@ -60,17 +60,12 @@ impl Recorder {
     }
 
     /// An operation has failed.
-    pub fn failure(&mut self, text: String) {
+    pub(crate) fn failure(&mut self, text: String) {
         *self.errors.entry(text).or_insert(0) += 1;
     }
 
-    /// Operations that have succeeded so far.
-    pub fn successes(&self) -> u64 {
-        self.nanoseconds.len() as u64
-    }
-
     /// Ends the run now.
-    pub fn finish(self) -> Report {
+    pub(crate) fn finish(self) -> Report {
         let total = self.began.elapsed();
         self.finish_after(total)
     }
@@ -88,7 +83,7 @@ impl Recorder {
 
 /// The outcome of a run.
 #[derive(Debug, Clone)]
-pub struct Report {
+pub(crate) struct Report {
     total: Duration,
     /// Ascending.
     nanoseconds: Vec<u64>,
@@ -98,12 +93,12 @@ pub struct Report {
 
 impl Report {
     /// Operations that succeeded.
-    pub fn successes(&self) -> u64 {
+    pub(crate) fn successes(&self) -> u64 {
         self.nanoseconds.len() as u64
     }
 
     /// Operations that failed.
-    pub fn failures(&self) -> u64 {
+    pub(crate) fn failures(&self) -> u64 {
         self.errors.values().sum()
     }
 
@@ -133,7 +128,7 @@ impl Report {
 
     /// The percentiles that the list is long enough for, in seconds: of n latencies in ascending order, pX is
     /// the first at an index i with i × 100 / n ≥ X.
-    pub fn percentiles(&self) -> Vec<(f64, f64)> {
+    pub(crate) fn percentiles(&self) -> Vec<(f64, f64)> {
         let count = self.nanoseconds.len();
         let value = |percent: f64| {
             let mut index = (percent * count as f64 / 100.0).floor() as usize;
@@ -142,7 +137,11 @@ impl Report {
             }
             self.nanoseconds.get(index).map(|&value| (percent, secs(value)))
         };
-        if count == 0 { Vec::new() } else { PERCENTILES.iter().filter_map(|&percent| value(percent)).collect() }
+        if count == 0 {
+            Vec::new()
+        } else {
+            PERCENTILES.iter().filter_map(|&percent| value(percent)).collect()
+        }
     }
 }
 
@@ -186,7 +185,11 @@ mod tests {
     }
 
     fn percents(report: &Report) -> Vec<(f64, u64)> {
-        report.percentiles().into_iter().map(|(percent, value)| (percent, (value * 1e3).round() as u64)).collect()
+        report
+            .percentiles()
+            .into_iter()
+            .map(|(percent, value)| (percent, (value * 1e3).round() as u64))
+            .collect()
     }
 
     #[test]

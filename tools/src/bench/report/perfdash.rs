@@ -12,7 +12,7 @@ use super::Report;
 
 /// Writes the file for `operation` (`PUT`, `RANGE`, …) below `$ARTIFACTS` or `./_artifacts`, and returns its
 /// path.
-pub fn write(report: &Report, operation: &str) -> io::Result<PathBuf> {
+pub(crate) fn write(report: &Report, operation: &str) -> io::Result<PathBuf> {
     let folder = env::var_os("ARTIFACTS").filter(|path| !path.is_empty());
     let folder = folder.map_or_else(|| PathBuf::from("_artifacts"), PathBuf::from);
     write_below(&folder, report, operation)

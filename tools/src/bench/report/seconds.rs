@@ -43,7 +43,8 @@ impl Seconds {
 
     /// The block, or nothing when no second was recorded. Seconds in which nothing began are rows of zeros.
     pub(super) fn table(&self) -> String {
-        let (Some((&first, _)), Some((&last, _))) = (self.rows.first_key_value(), self.rows.last_key_value()) else {
+        let (Some((&first, _)), Some((&last, _))) = (self.rows.first_key_value(), self.rows.last_key_value())
+        else {
             return String::new();
         };
         let mut table = "\nSample in one second (unix latency throughput):\n\
@@ -67,7 +68,8 @@ mod tests {
     #[test]
     fn gaps_are_rows_of_zeros() {
         let start = Instant::now();
-        let mut seconds = Seconds { epoch: Some((start, Duration::from_secs(1_795_230_007))), ..Seconds::default() };
+        let mut seconds =
+            Seconds { epoch: Some((start, Duration::from_secs(1_795_230_007))), ..Seconds::default() };
         seconds.add(start, Duration::from_micros(1200));
         seconds.add(start + Duration::from_millis(10), Duration::from_micros(3100));
         seconds.add(start + Duration::from_millis(2500), Duration::from_millis(2));

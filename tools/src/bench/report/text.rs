@@ -13,7 +13,7 @@ const BAR: &str = "∎";
 
 impl Report {
     /// The report in etcd's layout. Without a success there is no summary, without a failure no error block.
-    pub fn text(&self, precision: Precision) -> String {
+    pub(crate) fn text(&self, precision: Precision) -> String {
         let mut text = String::new();
         if !self.nanoseconds.is_empty() {
             self.summary(precision, &mut text);
@@ -91,32 +91,32 @@ mod tests {
         let expected = "
 Summary:
   Total:	2.0000 secs.
-  Slowest:	0.0110 secs.
-  Fastest:	0.0010 secs.
-  Average:	0.0040 secs.
-  Stddev:	0.0038 secs.
+  Slowest:	0.1100 secs.
+  Fastest:	0.0100 secs.
+  Average:	0.0414 secs.
+  Stddev:	0.0376 secs.
   Requests/sec:	2.5000
 
 Response time histogram:
-  0.0010 [2]	|∎∎∎∎∎∎∎∎∎∎∎∎∎∎∎∎∎∎∎∎∎∎∎∎∎∎∎∎∎∎∎∎∎∎∎∎∎∎∎∎
-  0.0020 [1]	|∎∎∎∎∎∎∎∎∎∎∎∎∎∎∎∎∎∎∎∎
-  0.0030 [0]	|
-  0.0040 [0]	|
-  0.0050 [1]	|∎∎∎∎∎∎∎∎∎∎∎∎∎∎∎∎∎∎∎∎
-  0.0060 [0]	|
-  0.0070 [0]	|
-  0.0080 [0]	|
-  0.0090 [0]	|
-  0.0100 [0]	|
-  0.0110 [1]	|∎∎∎∎∎∎∎∎∎∎∎∎∎∎∎∎∎∎∎∎
+  0.0100 [2]	|∎∎∎∎∎∎∎∎∎∎∎∎∎∎∎∎∎∎∎∎∎∎∎∎∎∎∎∎∎∎∎∎∎∎∎∎∎∎∎∎
+  0.0200 [0]	|
+  0.0300 [1]	|∎∎∎∎∎∎∎∎∎∎∎∎∎∎∎∎∎∎∎∎
+  0.0400 [0]	|
+  0.0500 [0]	|
+  0.0600 [1]	|∎∎∎∎∎∎∎∎∎∎∎∎∎∎∎∎∎∎∎∎
+  0.0700 [0]	|
+  0.0800 [0]	|
+  0.0900 [0]	|
+  0.1000 [0]	|
+  0.1100 [1]	|∎∎∎∎∎∎∎∎∎∎∎∎∎∎∎∎∎∎∎∎
 
 Latency distribution:
-  10% in 0.0010 secs.
-  25% in 0.0020 secs.
-  50% in 0.0050 secs.
-  75% in 0.0110 secs.
+  10% in 0.0100 secs.
+  25% in 0.0250 secs.
+  50% in 0.0520 secs.
+  75% in 0.1100 secs.
 ";
-        assert_eq!(report_of(&[1, 1, 2, 5, 11]).text(Precision::Four), expected);
+        assert_eq!(report_of(&[10, 10, 25, 52, 110]).text(Precision::Four), expected);
     }
 
     #[test]
