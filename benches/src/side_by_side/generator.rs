@@ -50,11 +50,13 @@ impl Run {
     fn read(report: &Value) -> Option<Self> {
         let number = |value: &Value| value.as_f64();
         let server = report["servers"].get(0)?;
+        let slowest = number(&report["slowest_secs"])?;
         Some(Self {
             throughput: number(&report["requests_per_sec"])?,
             p50: number(&report["percentiles_secs"]["p50"])?,
-            p99: number(&report["percentiles_secs"]["p99"])?,
-            slowest: number(&report["slowest_secs"])?,
+            // Of fewer than a hundred requests the slowest is all that can be said.
+            p99: number(&report["percentiles_secs"]["p99"]).unwrap_or(slowest),
+            slowest,
             server_cpu_us: number(&server["cpu_us_per_op"])?,
             generator_cpu_us: number(&report["client"]["cpu_us_per_op"])?,
             anonymous_bytes: number(&server["rss_anonymous_bytes"])?,
@@ -160,6 +162,13 @@ mod tests {
         assert_eq!((run.p50, run.p99, run.slowest, run.failures), (0.01, 0.02, 0.5, 3.0));
         assert_eq!((run.server_busy(), run.generator_busy()), (0.8, 0.1));
         assert_eq!((run.anonymous_bytes, run.file_bytes), (7.0, 8.0));
+    }
+
+    #[test]
+    fn of_few_requests_the_slowest_stands_for_the_percentile() {
+        let mut report = report();
+        report["percentiles_secs"] = json!({"p50": 0.01});
+        assert_eq!(Run::read(&report).unwrap().p99, 0.5);
     }
 
     #[test]

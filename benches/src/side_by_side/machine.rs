@@ -5,7 +5,8 @@ use std::{
     io::{self, Write},
     path::Path,
     process::Command,
-    time::Instant,
+    thread,
+    time::{Duration, Instant},
 };
 
 use time::{OffsetDateTime, macros::format_description};
@@ -17,16 +18,27 @@ const SYNCS: usize = 200;
 /// Bytes of one of them: a block, as a log writes it.
 const SYNC_BYTES: usize = 4096;
 
-/// One paragraph: date, version of the sources, processor, memory, kernel, file system and how long a sync takes.
+/// How long the machine is looked at for what else it does.
+const LOOK: Duration = Duration::from_secs(2);
+/// Part of the machine that may be busy with other things without a word about it.
+const QUIET: f64 = 0.03;
+
+/// One paragraph: date, version of the sources, processor, memory, kernel, file system, how long a sync takes, and
+/// whether the machine was busy with something else.
 pub(crate) fn describe(data_root: &Path) -> String {
     let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
+    let before = busy_and_all(&read("/proc/stat"));
+    thread::sleep(LOOK);
+    let others = before.zip(busy_and_all(&read("/proc/stat"))).map_or(0.0, |(before, after)| {
+        after.0.saturating_sub(before.0) as f64 / after.1.saturating_sub(before.1).max(1) as f64
+    });
     let cpuinfo = read("/proc/cpuinfo");
     let cores = cpuinfo.lines().filter(|line| line.starts_with("processor")).count();
     let memory_kib = field(&read("/proc/meminfo"), "MemTotal")
         .and_then(|text| text.trim_end_matches(" kB").parse::<f64>().ok());
     let sync = sync_time(data_root)
         .map_or_else(|error| error.to_string(), |seconds| format!("{:.3} ms", seconds * 1e3));
-    format!(
+    let mut text = format!(
         "Measured on {}, sources {}: {cores} cores of {}, {:.0} GiB of memory, Linux {}, data on {}; a write of 4 KiB \
          and its fdatasync took {sync} (median).",
         today(),
@@ -35,7 +47,29 @@ pub(crate) fn describe(data_root: &Path) -> String {
         memory_kib.unwrap_or(0.0) / f64::from(1 << 20),
         read("/proc/sys/kernel/osrelease").trim(),
         file_system(&read("/proc/self/mounts"), &fs::canonicalize(data_root).unwrap_or_default()),
-    )
+    );
+    if others > QUIET {
+        let note =
+            format!(" **Other processes used {:.0} % of the machine** when the run began.", others * 100.0);
+        text.push_str(&note);
+    }
+    text
+}
+
+/// Ticks in which any core was busy, and all ticks, from the first line of `/proc/stat`: user, nice, system, idle,
+/// waiting for the disk, interrupts, soft interrupts, stolen.
+fn busy_and_all(stat: &str) -> Option<(u64, u64)> {
+    let ticks: Vec<u64> = stat
+        .lines()
+        .next()?
+        .split_ascii_whitespace()
+        .skip(1)
+        .take(8)
+        .map_while(|tick| tick.parse().ok())
+        .collect();
+    let idle = ticks.get(3)? + ticks.get(4)?;
+    let all: u64 = ticks.iter().sum();
+    Some((all - idle, all))
 }
 
 /// The value of the first line `name : value`.
@@ -101,6 +135,12 @@ mod tests {
             assert_eq!(file_system(mounts, Path::new(path)), kind, "{path}");
         }
         assert_eq!(file_system("", Path::new("/")), "an unknown file system");
+    }
+
+    #[test]
+    fn idle_and_waiting_are_not_busy() {
+        assert_eq!(busy_and_all("cpu  10 1 5 100 20 2 3 4 0 0\ncpu0 1 2 3\n"), Some((25, 145)));
+        assert_eq!(busy_and_all(""), None);
     }
 
     #[test]

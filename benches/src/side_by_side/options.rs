@@ -70,7 +70,7 @@ impl Options {
                 keys: 10_000,
                 puts: 20_000,
                 reads: 30_000,
-                lone_puts: 300,
+                lone_puts: 1_000,
                 paced_secs: 2,
                 load_keys: 50_000,
                 wide_ranges: 3,

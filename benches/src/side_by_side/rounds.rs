@@ -20,7 +20,7 @@ const VALUE_BYTES: &str = "256";
 /// Bytes of a key in the load.
 const LOAD_KEY_BYTES: &str = "32";
 /// Keys of a wide range.
-const WIDE_RANGE_KEYS: &str = "100000";
+pub(crate) const WIDE_RANGE_KEYS: u64 = 100_000;
 
 /// One kind of load.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -180,8 +180,8 @@ impl Bench<'_> {
         thread::sleep(Duration::from_secs(self.sizes.settle_secs));
         let disk_bytes = server.disk_bytes()? as f64;
 
-        let ranges = self.sizes.wide_ranges.to_string();
-        let line = ["range", "--prefix", "--limit", WIDE_RANGE_KEYS, "--total", &ranges];
+        let (limit, ranges) = (WIDE_RANGE_KEYS.to_string(), self.sizes.wide_ranges.to_string());
+        let line = ["range", "--prefix", "--limit", &limit, "--total", &ranges];
         let wide = self.generator().load(&mut server, &line.map(str::to_owned))?;
 
         server.kill();

@@ -1,6 +1,11 @@
 //! The figures as a Markdown table.
 
-use super::{figures::Measured, programs::ETCD_VERSION, rounds::Phase, server::Subject};
+use super::{
+    figures::Measured,
+    programs::ETCD_VERSION,
+    rounds::{Phase, WIDE_RANGE_KEYS},
+    server::Subject,
+};
 
 /// Below this part of its core a server that should be saturated was not.
 const SATURATED: f64 = 0.9;
@@ -62,8 +67,8 @@ pub(crate) fn render(measured: &Measured) -> String {
     for row in phase_rows(measured).into_iter().chain(load_rows(measured)) {
         text.push_str(&row.markdown());
     }
-    for note in notes(measured) {
-        text.extend(["\n", &note, "\n"]);
+    for (index, note) in notes(measured).iter().enumerate() {
+        text.extend([if index == 0 { "\nNote:\n\n- " } else { "- " }, note, "\n"]);
     }
     text
 }
@@ -98,6 +103,7 @@ fn load_rows(measured: &Measured) -> Vec<Row> {
         return Vec::new();
     }
     let keys = thousands(measured.load_keys as f64);
+    let wide = thousands(measured.load_keys.min(WIDE_RANGE_KEYS) as f64);
     let mut rows = Vec::new();
     let mut row = |what: String, unit, figure: &dyn Fn(&super::figures::Load) -> f64| {
         rows.push(Row {
@@ -113,8 +119,8 @@ fn load_rows(measured: &Measured) -> Vec<Row> {
     row("anonymous memory after them".to_owned(), Unit::Megabytes, &|load| load.puts.anonymous_bytes);
     row("resident file pages after them".to_owned(), Unit::Megabytes, &|load| load.puts.file_bytes);
     row("on disk".to_owned(), Unit::Megabytes, &|load| load.disk_bytes);
-    row("range of 100,000 keys: p50".to_owned(), Unit::Milliseconds, &|load| load.wide.p50);
-    row("range of 100,000 keys: server CPU".to_owned(), Unit::Milliseconds, &|load| {
+    row(format!("range of {wide} keys: p50"), Unit::Milliseconds, &|load| load.wide.p50);
+    row(format!("range of {wide} keys: server CPU"), Unit::Milliseconds, &|load| {
         load.wide.server_cpu_us / 1e6
     });
     row("anonymous memory after these".to_owned(), Unit::Megabytes, &|load| load.wide.anonymous_bytes);
@@ -128,13 +134,13 @@ fn notes(measured: &Measured) -> Vec<String> {
         let what = format!("{} of {}", phase.name(), subject.name());
         let failures: f64 = runs.iter().map(|run| run.failures).sum();
         if failures > 0.0 {
-            notes.push(format!("Note: {failures} requests failed in {what}."));
+            notes.push(format!("{failures} requests failed in {what}."));
         }
         let busy = measured.median(phase, subject, super::generator::Run::server_busy).unwrap_or(1.0);
         let generator = measured.median(phase, subject, super::generator::Run::generator_busy).unwrap_or(0.0);
         if phase.saturates() && busy < SATURATED {
             notes.push(format!(
-                "Note: in {what} the server used {:.0} % of its core, the generator {:.0} % of its own.",
+                "in {what} the server used {:.0} % of its core, the generator {:.0} % of its own.",
                 busy * 100.0,
                 generator * 100.0
             ));
@@ -143,7 +149,7 @@ fn notes(measured: &Measured) -> Vec<String> {
     for (subject, load) in &measured.loads {
         let failures = load.puts.failures + load.wide.failures;
         if failures > 0.0 {
-            notes.push(format!("Note: {failures} requests failed in the load of {}.", subject.name()));
+            notes.push(format!("{failures} requests failed in the load of {}.", subject.name()));
         }
     }
     notes
@@ -229,7 +235,7 @@ mod tests {
         let mut measured = measured();
         measured.runs.insert((Phase::Put, Subject::Etcd), vec![Run { failures: 4.0, ..run(10_000.0, 39.6) }]);
         let text = render(&measured);
-        assert!(text.contains("\nNote: 4 requests failed in put, 1,000 clients of etcd.\n"), "{text}");
+        assert!(text.contains("\nNote:\n\n- 4 requests failed in put, 1,000 clients of etcd.\n"), "{text}");
         assert!(
             text.contains("of etcd the server used 40 % of its core, the generator 5 % of its own."),
             "{text}"
