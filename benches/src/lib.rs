@@ -1,1 +1,3 @@
-//! Criterion benches, and the side-by-side harness against real etcd.
+//! Benches of the whole system: the side-by-side harness against real etcd.
+
+pub mod side_by_side;

@@ -1,1 +1,3 @@
 //! The offline CLI and the load generator.
+
+pub mod bench;

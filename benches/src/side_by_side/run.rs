@@ -1,0 +1,128 @@
+//! From the command line to the table.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use clap::Parser;
+
+use super::{
+    cores::Cores,
+    guard::{self, Folder},
+    machine,
+    options::Options,
+    programs::{Programs, target, workspace},
+    readme,
+    rounds::Bench,
+    table,
+};
+
+/// Why there is no table.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum HarnessError {
+    /// The machine has too few cores, or they cannot be used.
+    #[error("cores: {0}")]
+    Cores(String),
+    /// A program could not be built or installed, or is not what it should be.
+    #[error("{0}")]
+    Program(String),
+    /// A server has ended under load.
+    #[error("{name} does not run: {what}; the end of its log:\n{log}")]
+    Server {
+        /// Which server.
+        name: &'static str,
+        /// How it ended.
+        what: String,
+        /// The end of its log.
+        log: String,
+    },
+    /// The load generator has failed.
+    #[error("{}: {arguments}: {what}", program.display())]
+    Load {
+        /// The generator.
+        program: PathBuf,
+        /// What it was asked for.
+        arguments: String,
+        /// What went wrong.
+        what: String,
+    },
+    /// There is no place for the table.
+    #[error("{}: no line pair of side-by-side markers", .0.display())]
+    Readme(PathBuf),
+    /// The system refused something.
+    #[error("{what}: {source}")]
+    Io {
+        /// What was being done.
+        what: String,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl HarnessError {
+    pub(crate) fn io(what: &str, source: io::Error) -> Self {
+        Self::Io { what: what.to_owned(), source }
+    }
+}
+
+/// Runs the harness with the arguments of this process.
+pub fn main() -> ExitCode {
+    let options = Options::parse();
+    match execute(&options) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("side-by-side: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn execute(options: &Options) -> Result<(), HarnessError> {
+    guard::watch_signals().map_err(|error| HarnessError::io("cannot watch for signals", error))?;
+    let cores = Cores::choose(options)?;
+    let data_root = options.data_root.clone().unwrap_or_else(|| target().join("side-by-side"));
+    let folder = Folder::new(&data_root).map_err(|error| HarnessError::io("cannot make a folder", error))?;
+    // All that the run leaves is below this folder, and goes with it.
+    let programs = Programs::prepare(options, folder.path())?;
+    let bench = Bench { programs: &programs, data_root: folder.path(), cores, sizes: options.sizes() };
+    let machine = machine::describe(folder.path());
+    let measured = bench.measure()?;
+    let text = format!("{machine} {}\n\n{}", conditions(options, cores), table::render(&measured));
+    println!("{text}");
+    if options.write_readme {
+        readme::write(&readme_path(&workspace()), &text)?;
+    }
+    Ok(())
+}
+
+fn readme_path(workspace: &Path) -> PathBuf {
+    workspace.join("benches/README.md")
+}
+
+/// How it was measured, for the paragraph before the table.
+fn conditions(options: &Options, cores: Cores) -> String {
+    let sizes = options.sizes();
+    let stand_in = options.holdfast.as_ref().map_or_else(String::new, |program| {
+        let name = program.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        format!(" The column of Holdfast is that of the program {name:?} given with --holdfast.")
+    });
+    format!(
+        "Servers on core {}, generator on core {}; medians of {} round(s) of {} puts and {} reads of each kind over {} \
+         keys; values of 256 bytes.{stand_in}",
+        cores.server, cores.generator, sizes.rounds, sizes.puts, sizes.reads, sizes.keys,
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_readme_has_a_place_for_the_table() {
+        let text = std::fs::read_to_string(readme_path(&workspace())).unwrap_or_default();
+        let begin = text.find("<!-- side-by-side: begin -->\n").expect("a first marker");
+        assert!(text[begin..].contains("<!-- side-by-side: end -->\n"));
+    }
+}
