@@ -48,10 +48,10 @@ fn members(peers: &dyn PeerSource, method: &Method) -> Response<Body> {
             .into_iter()
             .map(|member| MemberJson {
                 id: member.id,
-                peer_urls: member.peer_ur_ls,
+                peer_urls: member.peer_urls,
                 is_learner: member.is_learner,
                 name: member.name,
-                client_urls: member.client_ur_ls,
+                client_urls: member.client_urls,
             })
             .collect();
         let mut body = serde_json::to_vec(&members).expect("plain structs with text keys are always JSON");

@@ -70,11 +70,11 @@ impl PeerSource for Fake {
             Member {
                 id: 7,
                 name: "n1".into(),
-                peer_ur_ls: vec!["http://h:1".into()],
-                client_ur_ls: vec!["http://h:2".into()],
+                peer_urls: vec!["http://h:1".into()],
+                client_urls: vec!["http://h:2".into()],
                 is_learner: false,
             },
-            Member { id: 8, peer_ur_ls: vec!["http://h:3".into()], is_learner: true, ..Member::default() },
+            Member { id: 8, peer_urls: vec!["http://h:3".into()], is_learner: true, ..Member::default() },
         ]
     }
 }

@@ -157,7 +157,6 @@ impl ApplyThread {
             if self.shared.is_leader() && self.shared.term() == term {
                 self.leases.promote(now);
             }
-            self.shared.term_started.send_replace(term);
         }
         if !applied.revisions.is_empty() {
 

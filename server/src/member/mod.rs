@@ -288,13 +288,18 @@ impl Member {
         done.wait_for(|finished| *finished >= revision).await.map(|_| ()).map_err(|_| EtcdError::Stopped)
     }
 
-    /// Waits until this member knows a leader whose first entry it has applied: from then on it can serve.
+    /// Waits until this member can serve: there is a leader, and everything that was acknowledged before is applied.
+    ///
+    /// # Errors
+    /// [`EtcdError::Stopped`] when the member stops before that.
     pub async fn wait_ready(&self) -> Result<(), EtcdError> {
-        let mut started = self.0.shared.term_started.subscribe();
-        let mut fatal = self.0.shared.fatal.subscribe();
-        tokio::select! {
-            ready = started.wait_for(|term| *term > 0) => ready.map(|_| ()).map_err(|_| EtcdError::Stopped),
-            _ = fatal.wait_for(Option::is_some) => Err(EtcdError::Stopped),
+        loop {
+            match self.read_barrier().await {
+                Ok(()) => return Ok(()),
+                Err(EtcdError::Stopped) => return Err(EtcdError::Stopped),
+                // No leader yet: asked again.
+                Err(_) => {}
+            }
         }
     }
 

@@ -22,8 +22,6 @@ pub(super) struct Shared {
     leadership: watch::Sender<(u64, u64)>,
     pub(super) membership: ArcSwap<Membership>,
     pub(super) alarms: ArcSwap<Alarms>,
-    /// The newest term whose first entry is applied.
-    pub(super) term_started: watch::Sender<u64>,
     /// Why the member stopped by itself.
     pub(super) fatal: watch::Sender<Option<String>>,
     /// The revision up to which compaction is physically done.
@@ -44,7 +42,6 @@ impl Shared {
             leadership: watch::Sender::new((0, 0)),
             membership: ArcSwap::from_pointee(membership),
             alarms: ArcSwap::from_pointee(alarms),
-            term_started: watch::Sender::new(0),
             fatal: watch::Sender::new(None),
             compacted: watch::Sender::new(-1),
         }

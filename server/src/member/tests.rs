@@ -113,6 +113,8 @@ async fn lost_after_power_failure(ignore_sync: bool) -> usize {
     lost
 }
 
+/// Found a member that called itself ready too early: the first entry of an earlier term, replayed from the log, counted
+/// as the first of this one, and what stood behind it was not applied yet when the first client read.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_acknowledged_survives_a_power_failure() {
     assert_eq!(lost_after_power_failure(false).await, 0);
