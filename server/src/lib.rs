@@ -9,4 +9,5 @@ pub mod listen;
 pub mod logging;
 pub mod member;
 pub mod metrics;
+pub mod serve;
 pub mod version;

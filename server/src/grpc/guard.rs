@@ -11,16 +11,16 @@ use crate::member::Member;
 
 /// The state of [`Guard::check`].
 #[derive(Clone)]
-pub struct Guard(Member);
+pub(super) struct Guard(Member);
 
 impl Guard {
     /// A guard for a member's services.
-    pub fn new(member: Member) -> Self {
+    pub(super) fn new(member: Member) -> Self {
         Self(member)
     }
 
     /// Refuses a call that asks for a leader while none is known, and one whose API version is not text.
-    pub async fn check(State(guard): State<Self>, request: Request<Body>, next: Next) -> Response {
+    pub(super) async fn check(State(guard): State<Self>, request: Request<Body>, next: Next) -> Response {
         match guard.refusal(request.headers()) {
             Some(error) => Status::from(error).into_http(),
             None => next.run(request).await,

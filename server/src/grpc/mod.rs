@@ -22,7 +22,6 @@ mod snapshot;
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::routing::any_service;
 use holdfast_proto::etcdserverpb::auth_server::AuthServer;
 use holdfast_proto::etcdserverpb::cluster_server::ClusterServer;
@@ -33,10 +32,11 @@ use holdfast_proto::health::health_server::HealthServer;
 use holdfast_proto::v3electionpb::election_server::ElectionServer;
 use holdfast_proto::v3lockpb::lock_server::LockServer;
 use tonic::Status;
+use tonic::service::Routes;
 
 use crate::member::Member;
 
-pub use guard::Guard;
+use guard::Guard;
 
 /// What the services share.
 #[derive(Clone)]
@@ -59,10 +59,10 @@ impl Services {
         &self.0.member
     }
 
-    /// All services except Watch, by path.
-    pub fn router(&self) -> Router {
+    /// All services, by path.
+    pub fn routes(&self) -> Routes {
         let limit = self.0.max_receive_bytes;
-        let routes = tonic::service::Routes::new(KvServer::new(self.clone()).max_decoding_message_size(limit))
+        let routes = Routes::new(KvServer::new(self.clone()).max_decoding_message_size(limit))
             .add_service(LeaseServer::new(self.clone()).max_decoding_message_size(limit))
             .add_service(ClusterServer::new(self.clone()).max_decoding_message_size(limit))
             .add_service(MaintenanceServer::new(self.clone()).max_decoding_message_size(limit))
@@ -71,7 +71,10 @@ impl Services {
             .add_service(LockServer::new(self.clone()).max_decoding_message_size(limit))
             .add_service(ElectionServer::new(self.clone()).max_decoding_message_size(limit));
         // The fixed path wins over the wildcard of the generated service.
-        routes.into_axum_router().route(range::PATH, any_service(range::RangeService::new(self.clone(), limit)))
+        let router = routes.into_axum_router();
+        let router = router.route(range::PATH, any_service(range::RangeService::new(self.clone(), limit)));
+        let guard = Guard::new(self.0.member.clone());
+        Routes::from(router.layer(axum::middleware::from_fn_with_state(guard, Guard::check)))
     }
 }
 

@@ -30,7 +30,7 @@ mod tests;
 mod waiters;
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use holdfast_core::apply::Reply;
@@ -64,13 +64,20 @@ struct Inner {
     leases: LeaseHandle,
     quota: Arc<Quota>,
     wal: Arc<holdfast_wal::Wal>,
-    /// Leases that have ended since the start.
-    expired_leases: AtomicU64,
+    counters: Counters,
     max_request_bytes: u64,
     request_timeout: Duration,
 }
 
-/// A member's raft numbers at one moment.
+/// What happened since the start, for the metrics.
+#[derive(Default)]
+struct Counters {
+    failed_proposals: AtomicU64,
+    failed_reads: AtomicU64,
+    expired_leases: AtomicU64,
+}
+
+/// A member's numbers at one moment.
 #[derive(Debug, Clone, Copy)]
 pub struct MemberStatus {
     /// This member's id.
@@ -89,6 +96,14 @@ pub struct MemberStatus {
     pub leader_changes: u64,
     /// Whether this member is a learner.
     pub is_learner: bool,
+    /// Proposals made here that are not applied yet.
+    pub waiting: u64,
+    /// Proposals made here that have failed.
+    pub failed_proposals: u64,
+    /// Linearizable reads that got no answer.
+    pub failed_reads: u64,
+    /// Leases that have ended since the start.
+    pub expired_leases: u64,
 }
 
 impl Member {
@@ -116,13 +131,15 @@ impl Member {
         }
         let mut waiting = inner.waiters.register(id);
         inner.mailbox.propose(Proposal { id, payload: payload.into() })?;
-        match tokio::time::timeout(inner.request_timeout, waiting.outcome()).await {
-            Ok(Some(outcome)) => outcome,
-            Ok(None) => Err(EtcdError::Stopped),
-            Err(_) if inner.shared.has_failed() => Err(EtcdError::Stopped),
-            Err(_) if inner.shared.leader() == 0 => Err(EtcdError::ContextDeadlineExceeded),
-            Err(_) => Err(EtcdError::Timeout),
-        }
+        let failure = match tokio::time::timeout(inner.request_timeout, waiting.outcome()).await {
+            Ok(Some(outcome)) => return outcome,
+            Ok(None) => EtcdError::Stopped,
+            Err(_) if inner.shared.has_failed() => EtcdError::Stopped,
+            Err(_) if inner.shared.leader() == 0 => EtcdError::ContextDeadlineExceeded,
+            Err(_) => EtcdError::Timeout,
+        };
+        inner.counters.failed_proposals.fetch_add(1, Ordering::Relaxed);
+        Err(failure)
     }
 
     /// Waits until this member's state contains every write that was acknowledged before the call.
@@ -136,11 +153,14 @@ impl Member {
         }
         let (token, answer) = oneshot::channel();
         inner.mailbox.read(token)?;
-        match tokio::time::timeout(inner.request_timeout, answer).await {
-            Ok(Ok(result)) => result,
-            Ok(Err(_)) => Err(EtcdError::Stopped),
-            Err(_) => Err(EtcdError::Timeout),
-        }
+        let failure = match tokio::time::timeout(inner.request_timeout, answer).await {
+            Ok(Ok(Ok(()))) => return Ok(()),
+            Ok(Ok(Err(error))) => error,
+            Ok(Err(_)) => EtcdError::Stopped,
+            Err(_) => EtcdError::Timeout,
+        };
+        inner.counters.failed_reads.fetch_add(1, Ordering::Relaxed);
+        Err(failure)
     }
 
     /// Refuses a request that needs space when the database is at its quota, and raises the alarm then.
@@ -222,6 +242,10 @@ impl Member {
             applied: shared.applied(),
             leader_changes: shared.leader_changes(),
             is_learner: shared.membership.load().member(shared.member_id).is_some_and(|m| m.is_learner),
+            waiting: self.0.waiters.count(),
+            failed_proposals: self.0.counters.failed_proposals.load(Ordering::Relaxed),
+            failed_reads: self.0.counters.failed_reads.load(Ordering::Relaxed),
+            expired_leases: self.0.counters.expired_leases.load(Ordering::Relaxed),
         }
     }
 

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -251,7 +250,7 @@ fn run(
         leases,
         quota,
         wal: Arc::clone(&wal),
-        expired_leases: AtomicU64::new(0),
+        counters: super::Counters::default(),
         max_request_bytes: config.max_request_bytes,
         request_timeout: config.request_timeout(),
     }));

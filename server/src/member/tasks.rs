@@ -76,7 +76,7 @@ async fn let_leases_end(member: Member) {
                 let lease_revoke = Some(pb::LeaseRevokeRequest { id });
                 let request = pb::InternalRaftRequest { lease_revoke, ..pb::InternalRaftRequest::default() };
                 match member.propose(request).await {
-                    Ok(_) => member.0.expired_leases.fetch_add(1, std::sync::atomic::Ordering::Relaxed),
+                    Ok(_) => member.0.counters.expired_leases.fetch_add(1, std::sync::atomic::Ordering::Relaxed),
                     Err(error) => {
                         tracing::debug!(lease = id, %error, "failed to revoke a lease that has ended; it is tried again");
                         0

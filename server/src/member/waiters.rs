@@ -61,6 +61,11 @@ impl Waiters {
         self.shard(id).lock().contains_key(&id)
     }
 
+    /// How many wait.
+    pub(super) fn count(&self) -> u64 {
+        self.0.iter().map(|shard| shard.lock().len() as u64).sum()
+    }
+
     /// Wakes whoever waits for `id`.
     pub(super) fn complete(&self, id: u64, outcome: Outcome) {
         let waiter = self.shard(id).lock().remove(&id);
