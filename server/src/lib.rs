@@ -7,4 +7,5 @@ pub mod http;
 pub mod listen;
 pub mod logging;
 pub mod metrics;
+pub mod start;
 pub mod version;
