@@ -9,5 +9,6 @@ pub mod listen;
 pub mod logging;
 pub mod member;
 pub mod metrics;
-pub mod serve;
+pub mod node;
+pub mod start;
 pub mod version;

@@ -7,7 +7,9 @@ use holdfast_proto::error::EtcdError;
 use holdfast_proto::health as pb;
 use pb::health_check_response::ServingStatus;
 use pb::health_server::Health;
+use tokio::sync::mpsc;
 use tokio_stream::Stream;
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
 use super::Services;
@@ -37,8 +39,17 @@ impl Health for Services {
             ServingStatus::ServiceUnknown
         };
         // The status does not change while the server runs; the stream stays open, as clients expect it to.
-        let first = tokio_stream::once(Ok(answer(status)));
-        Ok(Response::new(Box::pin(tokio_stream::StreamExt::chain(first, tokio_stream::pending()))))
+        let services = self.clone();
+        let (sender, receiver) = mpsc::channel(1);
+        tokio::spawn(async move {
+            if sender.send(Ok(answer(status))).await.is_ok() {
+                tokio::select! {
+                    () = sender.closed() => {}
+                    () = services.stopped() => {}
+                }
+            }
+        });
+        Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
     }
 
     async fn list(&self, _: Request<pb::HealthListRequest>) -> Result<Response<pb::HealthListResponse>, Status> {

@@ -50,8 +50,13 @@ impl Services {
         mut requests: Streaming<pb::LeaseKeepAliveRequest>,
         answers: mpsc::Sender<Result<pb::LeaseKeepAliveResponse, Status>>,
     ) {
-        // A broken stream ends like one that the client has closed.
-        while let Ok(Some(request)) = requests.message().await {
+        loop {
+            let request = tokio::select! {
+                request = requests.message() => request,
+                () = self.stopped() => return,
+            };
+            // A broken stream ends like one that the client has closed.
+            let Ok(Some(request)) = request else { return };
             let header = self.member().header();
             let answer = match (header, self.renew(request.id).await) {
                 (Ok(header), Ok(seconds)) => Ok(pb::LeaseKeepAliveResponse {

@@ -31,6 +31,7 @@ use holdfast_proto::etcdserverpb::maintenance_server::MaintenanceServer;
 use holdfast_proto::health::health_server::HealthServer;
 use holdfast_proto::v3electionpb::election_server::ElectionServer;
 use holdfast_proto::v3lockpb::lock_server::LockServer;
+use tokio::sync::watch;
 use tonic::Status;
 use tonic::service::Routes;
 
@@ -46,13 +47,26 @@ struct Inner {
     member: Member,
     max_txn_ops: usize,
     max_receive_bytes: usize,
+    stopping: watch::Receiver<bool>,
 }
 
 impl Services {
     /// Services for a member. A transaction's branch may have `max_txn_ops` operations, a message `max_receive_bytes`
-    /// bytes.
-    pub fn new(member: Member, max_txn_ops: usize, max_receive_bytes: usize) -> Self {
-        Self(Arc::new(Inner { member, max_txn_ops, max_receive_bytes }))
+    /// bytes. Open streams end when `stopping` becomes true.
+    pub fn new(
+        member: Member,
+        max_txn_ops: usize,
+        max_receive_bytes: usize,
+        stopping: watch::Receiver<bool>,
+    ) -> Self {
+        Self(Arc::new(Inner { member, max_txn_ops, max_receive_bytes, stopping }))
+    }
+
+    /// Done when the server stops.
+    async fn stopped(&self) {
+        let mut stopping = self.0.stopping.clone();
+        // An error means that the server is gone altogether.
+        let _ = stopping.wait_for(|stopping| *stopping).await;
     }
 
     fn member(&self) -> &Member {

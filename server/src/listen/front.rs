@@ -45,7 +45,7 @@ impl<G: GrpcService> Front<G> {
     }
 }
 
-impl<G: GrpcService + Sync> Service<Request<Incoming>> for Front<G> {
+impl<G: GrpcService> Service<Request<Incoming>> for Front<G> {
     type Response = Response<FrontBody>;
     type Error = Infallible;
     type Future = BoxFuture<'static, Result<Response<FrontBody>, Infallible>>;

@@ -330,11 +330,9 @@ impl Member {
     /// Waits until the member cannot go on by itself; returns why.
     pub async fn failed(&self) -> String {
         let mut fatal = self.0.shared.fatal.subscribe();
-        match fatal.wait_for(Option::is_some).await {
-            Ok(why) => why.clone().unwrap_or_default(),
-            // The sender lives in this very handle.
-            Err(_) => std::future::pending().await,
-        }
+        // The sender lives in this very handle, so that waiting cannot fail.
+        let why = fatal.wait_for(Option::is_some).await.ok().and_then(|why| why.clone());
+        why.unwrap_or_default()
     }
 
     /// Changes of term and leader as they are seen.

@@ -1,170 +1,146 @@
-//! A serving member: storage, member, services and listeners put together.
+//! A whole member for the shell: storage, raft, services and metrics put together behind [`start::Node`].
+//!
+//! [`start::Node`]: crate::start::node::Node
 
+use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use holdfast_core::apply::{Applied, LeaseEffect};
 use holdfast_engine::mvcc::trees;
 use holdfast_proto::etcdserverpb as pb;
+use parking_lot::Mutex;
+use tokio::sync::watch;
+use tonic::service::Routes;
 
-use crate::config::Config;
 use crate::grpc::Services;
-use crate::http::{Access, ClientHttp, HealthSource, PeerSource, metrics_router, peer_router};
-use crate::listen::{BindError, Front, HttpService, Listener, Server, Settings, bind};
-use crate::member::{self, Member, Observers, Running, StartError, Storage, StorageError};
+use crate::http::{HealthSource, PeerSource};
+use crate::member::{self, Member, Observers, Running, StartError, Storage};
 use crate::metrics::{Metrics, Op};
+use crate::start::node::{Context, End, Node};
 use crate::version;
 
-/// How long open requests get to end when the server stops.
-const STOP_PATIENCE: Duration = Duration::from_secs(2);
-
-/// Connections on all listeners together. Each costs a few file descriptors' worth of memory; the system's own limit on
-/// descriptors is usually lower.
-const MAX_CONNECTIONS: usize = 65_536;
-
-/// Why the server does not come up.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ServeError {
-    /// A listener cannot be opened.
-    #[error(transparent)]
-    Bind(#[from] BindError),
-    /// The member's files cannot be used.
-    #[error(transparent)]
-    Storage(#[from] StorageError),
-    /// The member does not start.
-    #[error(transparent)]
-    Start(#[from] StartError),
-    /// The member stopped before it could serve.
-    #[error("the member stopped before it could serve: {0}")]
-    Stopped(String),
-}
-
-/// A server that runs.
-pub struct Serving {
+/// The member that the `holdfast` binary runs.
+pub struct FullNode {
     member: Member,
-    running: Running,
-    server: Server,
+    services: Services,
+    running: Mutex<Option<Running>>,
+    stopping: watch::Sender<bool>,
 }
 
-/// The sockets of a server, opened before anything else so that a second server on the same ports changes nothing.
-pub struct Listeners {
-    clients: Vec<Listener>,
-    peers: Vec<Listener>,
-    metrics: Vec<Listener>,
-}
-
-impl Listeners {
-    /// Opens them all. Must be called within a tokio runtime.
-    pub fn open(config: &Config) -> Result<Self, BindError> {
-        let open = |urls: &[crate::config::Url]| -> Result<Vec<Listener>, BindError> {
-            urls.iter().map(|url| bind(url, config.socket_reuse_port)).collect()
-        };
-        let peers = open(&config.listen_peer_urls)?;
-        Ok(Self { peers, clients: open(&config.listen_client_urls)?, metrics: open(&config.listen_metrics_urls)? })
-    }
-}
-
-impl Serving {
-    /// Starts the member and serves when it is ready. Must be called within a tokio runtime.
-    pub async fn start(config: &Config, listeners: Listeners) -> Result<Self, ServeError> {
-        let storage = Storage::open(&config.member_dir(), &config.log_dir())?;
-        Self::start_on(config, &storage, listeners).await
-    }
-
-    /// Like [`Self::start`], on a given storage.
-    pub async fn start_on(config: &Config, storage: &Storage, listeners: Listeners) -> Result<Self, ServeError> {
-        let metrics = Arc::new(Metrics::new(config.extensive_metrics));
-        let (member, running) = member::start(config, storage, observers(&metrics, config.warning_apply_duration))?;
-        announce(&member, &metrics);
-        let health: Arc<dyn HealthSource> = Arc::new(member.clone());
-        let mut server = Server::new(MAX_CONNECTIONS);
-        for listener in listeners.peers {
-            let routes = peer_router(Arc::clone(&health), Arc::new(member.clone()), Router::new());
-            let front = Front::<tonic::service::Routes>::new(None, HttpService::Plain(routes), Arc::clone(&metrics));
-            server.add(listener, front, Settings::plain());
-        }
-        if member.wait_ready().await.is_err() {
-            let why = member.failed().await;
-            server.stop(Duration::ZERO).await;
-            return Err(ServeError::Stopped(why));
-        }
-        let services = Services::new(member.clone(), config.max_txn_ops as usize, config.max_receive_bytes());
-        for listener in listeners.clients {
-            let access = Access::new(&config.cors, &config.host_whitelist);
-            let timeout = config.request_timeout();
-            let http =
-                ClientHttp::new(Arc::clone(&health), Arc::clone(&metrics), access, timeout, Router::new());
-            let front = Front::new(Some(services.routes()), HttpService::Client(http), Arc::clone(&metrics));
-            server.add(listener, front, Settings::new(config));
-        }
-        for listener in listeners.metrics {
-            let routes = metrics_router(Arc::clone(&health), Arc::clone(&metrics), config.request_timeout());
-            let front = Front::<tonic::service::Routes>::new(None, HttpService::Plain(routes), Arc::clone(&metrics));
-            server.add(listener, front, Settings::plain());
-        }
-        Ok(Self { member, running, server })
-    }
-
-    /// The member that serves.
-    pub fn member(&self) -> &Member {
-        &self.member
-    }
-
-    /// Stops accepting, lets open requests end, makes the state durable.
-    pub async fn stop(self) {
-        self.server.stop(STOP_PATIENCE).await;
-        let running = self.running;
-        // Threads are joined: not on a thread of the runtime.
-        if tokio::task::spawn_blocking(move || running.stop()).await.is_err() {
-            tracing::error!("stopping the member has panicked");
-        }
+impl FullNode {
+    /// Starts a member on `storage`. Must be called within a tokio runtime.
+    pub fn start_on(context: &Context, storage: &Storage) -> Result<Self, StartError> {
+        let Context { config, metrics, .. } = context;
+        let observers = observers(metrics, config.warning_apply_duration);
+        let (member, running) = member::start(config, storage, observers)?;
+        announce(&member, metrics);
+        let stopping = watch::Sender::new(false);
+        let services = Services::new(
+            member.clone(),
+            config.max_txn_ops as usize,
+            config.max_receive_bytes(),
+            stopping.subscribe(),
+        );
+        Ok(Self { member, services, running: Mutex::new(Some(running)), stopping })
     }
 }
 
-impl HealthSource for Member {
+impl Node for FullNode {
+    type Grpc = Routes;
+
+    fn start(context: Context) -> BoxFuture<'static, Result<Self, Box<dyn Error + Send + Sync>>> {
+        async move {
+            let storage = Storage::open(&context.config.member_dir(), &context.config.log_dir())?;
+            Ok(Self::start_on(&context, &storage)?)
+        }
+        .boxed()
+    }
+
+    fn member_id(&self) -> u64 {
+        self.member.status().member_id
+    }
+
+    fn grpc(self: &Arc<Self>) -> Routes {
+        self.services.routes()
+    }
+
+    fn ready(self: &Arc<Self>) -> BoxFuture<'static, ()> {
+        let member = self.member.clone();
+        async move {
+            if member.wait_ready().await.is_err() {
+                // It has ended; whoever waits for that is told why.
+                std::future::pending::<()>().await;
+            }
+        }
+        .boxed()
+    }
+
+    fn ended(self: &Arc<Self>) -> BoxFuture<'static, End> {
+        let member = self.member.clone();
+        async move { End::Failed(member.failed().await) }.boxed()
+    }
+
+    fn stopping(self: &Arc<Self>) {
+        self.stopping.send_replace(true);
+    }
+
+    fn stop(self: &Arc<Self>) -> BoxFuture<'static, ()> {
+        let running = self.running.lock().take();
+        async move {
+            let Some(running) = running else { return };
+            // Threads are joined: not on a thread of the runtime.
+            if tokio::task::spawn_blocking(move || running.stop()).await.is_err() {
+                tracing::error!("stopping the member has panicked");
+            }
+        }
+        .boxed()
+    }
+}
+
+impl HealthSource for FullNode {
     fn read(&self, serializable: bool) -> BoxFuture<'_, Result<(), String>> {
+        let member = &self.member;
         async move {
             if !serializable {
-                self.read_barrier().await.map_err(|error| error.to_string())?;
+                member.read_barrier().await.map_err(|error| error.to_string())?;
             }
-            let view = self.view().map_err(|error| error.to_string())?;
-            view.get(b"health", 0).map(|_| ()).map_err(|error| self.store_failed(error).message().to_owned())
+            let view = member.view().map_err(|error| error.to_string())?;
+            view.get(b"health", 0).map(|_| ()).map_err(|error| member.store_failed(error).message().to_owned())
         }
         .boxed()
     }
 
     fn alarms(&self) -> Vec<pb::AlarmMember> {
-        Self::alarms(self)
+        self.member.alarms()
     }
 
     fn has_leader(&self) -> bool {
-        self.status().leader != 0
+        self.member.status().leader != 0
     }
 
     fn is_learner(&self) -> bool {
-        self.status().is_learner
+        self.member.status().is_learner
     }
 
     fn cluster_version(&self) -> Option<String> {
-        Self::cluster_version(self)
+        self.member.cluster_version()
     }
 
     fn storage_version(&self) -> Option<String> {
-        Self::cluster_version(self)
+        self.member.cluster_version()
     }
 }
 
-impl PeerSource for Member {
+impl PeerSource for FullNode {
     fn cluster_id(&self) -> u64 {
-        self.status().cluster_id
+        self.member.status().cluster_id
     }
 
     fn members(&self) -> Vec<pb::Member> {
-        Self::members(self)
+        self.member.members()
     }
 }
 
