@@ -12,6 +12,11 @@ use super::{
     Checked, Child, Geometry, HEADER_BYTES, Header, Kind, Node, RunRef, SLOT_BYTES, common_prefix, key_head,
 };
 
+/// Bits of the word at 30 that hold the slot of the last insertion; the rest holds the streak.
+const INSERT_SLOT: u16 = (1 << STREAK_SHIFT) - 1;
+const STREAK_SHIFT: u32 = 13;
+const STREAK_LIMIT: u16 = u16::MAX >> STREAK_SHIFT;
+
 /// A leaf or a branch that is being changed.
 #[derive(Debug, Clone)]
 pub(crate) struct PageBuf {
@@ -76,6 +81,17 @@ impl Cell<'_> {
 }
 
 impl<'a> Node<'a> {
+    /// Slot of the last insertion, and how many before it came in one behind the other (no more than 7).
+    pub(super) fn last_insert(self) -> (usize, u16) {
+        let word = self.insert_word();
+        ((word & INSERT_SLOT) as usize, word >> STREAK_SHIFT)
+    }
+
+    /// Whether slot `i` is right behind the last insertion.
+    pub(super) fn follows_last_insert(self, i: usize) -> bool {
+        i > 0 && self.last_insert().0 == i - 1
+    }
+
     /// The cell in slot `i`, in pieces.
     pub(crate) fn pieces(self, i: usize) -> Checked<Cell<'a>> {
         let key = self.inline_key(i)?.inline;
@@ -190,7 +206,15 @@ impl PageBuf {
         self.bytes.copy_within(slot..slots_end - SLOT_BYTES, slot + SLOT_BYTES);
         self.write_slot(i, head, at);
         self.set_count(count + 1);
+        let streak = if self.node().follows_last_insert(i) { self.node().last_insert().1 + 1 } else { 0 };
+        self.set_last_insert(i, streak);
         Ok(true)
+    }
+
+    /// Remembers where the last cell came in, and how many before it had come in one behind the other.
+    pub(super) fn set_last_insert(&mut self, i: usize, streak: u16) {
+        let word = (i as u16 & INSERT_SLOT) | streak.min(STREAK_LIMIT) << STREAK_SHIFT;
+        self.bytes[30..32].copy_from_slice(&word.to_le_bytes());
     }
 
     /// The head of a key that comes in, after the prefix has been shortened to what it shares.
@@ -215,7 +239,9 @@ impl PageBuf {
     fn retake_heads(&mut self) -> Checked<()> {
         let prefix = self.node().prefix_bytes();
         for i in self.node().first_keyed()..self.count() {
-            let head = key_head(&self.node().inline_key(i)?.inline[prefix..]);
+            let rest = self.node().inline_key(i)?.inline.get(prefix..);
+            let head =
+                key_head(rest.ok_or_else(|| self.node().fault("its keys are not in ascending order"))?);
             let (_, at) = self.node().slot(i)?;
             self.write_slot(i, head, at);
         }

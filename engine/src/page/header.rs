@@ -8,7 +8,8 @@
 //!  4  count           u32   leaf: entries; branch: children; run: pages in it
 //!  8  number          u64   the page's own number
 //! 16  txn             u64   the transaction that wrote it
-//! 24  leaf, branch: cells_start u32, prefix_bytes u16, (zero) u16;   run: key_bytes u32, value_bytes u32
+//! 24  leaf, branch: cells_start u32 · prefix_bytes u16 · last_insert u16 (slot in 13 bits, streak in 3)
+//!     run:          key_bytes u32 · value_bytes u32
 //! ```
 
 use super::HEADER_BYTES;

@@ -18,6 +18,8 @@
 //!
 //! The first child of a branch has no separator: it takes all keys below the second's.
 
+use smallvec::{SmallVec, smallvec};
+
 use super::{Checked, Fault, Geometry, HEADER_BYTES, Kind, RunRef, SLOT_BYTES, u16_at, u32_at, u64_at};
 
 pub(super) const IN_RUN: u16 = 0x8000;
@@ -135,6 +137,11 @@ impl<'a> Node<'a> {
     pub(crate) fn prefix_bytes(self) -> usize {
         let h = self.header;
         u16::from_le_bytes([h[28], h[29]]) as usize
+    }
+
+    /// Where cells came in last: see [`super::PageBuf`].
+    pub(super) fn insert_word(self) -> u16 {
+        u16::from_le_bytes([self.header[30], self.header[31]])
     }
 
     /// Whether kind, tree, level and number are what the parent expects.
@@ -271,19 +278,48 @@ impl<'a> Node<'a> {
             return Err(self.fault("its common prefix is too long"));
         }
         let mut used = 0;
+        let mut map = ByteMap::new(self.bytes.len());
         for i in 0..self.count() {
-            if self.slot(i)?.1 < cells {
+            let at = self.slot(i)?.1;
+            if at < cells {
                 return Err(self.fault("a cell lies among its slots"));
             }
-            used += self.cell(i)?.len();
+            let len = self.cell(i)?.len();
+            if !map.claim(at, len) {
+                return Err(self.fault("its cells overlap"));
+            }
+            used += len;
             if i >= self.first_keyed() && self.inline_key(i)?.inline.len() < self.prefix_bytes() {
                 return Err(self.fault("a key is shorter than the common prefix"));
             }
         }
-        if used > self.bytes.len() - cells {
-            return Err(self.fault("its cells overlap"));
-        }
         Ok(used)
+    }
+}
+
+/// Which bytes of a page are taken by cells: one bit each.
+struct ByteMap(SmallVec<[u64; 64]>);
+
+impl ByteMap {
+    fn new(bytes: usize) -> Self {
+        Self(smallvec![0; bytes.div_ceil(64)])
+    }
+
+    /// Takes the bytes of a cell, which lie inside the page; false when one of them is taken.
+    fn claim(&mut self, start: usize, len: usize) -> bool {
+        let end = start + len;
+        let mut at = start;
+        while at < end {
+            let stop = end.min((at / 64 + 1) * 64);
+            let mask = (u64::MAX >> (64 - (stop - at))) << (at % 64);
+            let word = &mut self.0[at / 64];
+            if *word & mask != 0 {
+                return false;
+            }
+            *word |= mask;
+            at = stop;
+        }
+        true
     }
 }
 

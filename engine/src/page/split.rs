@@ -1,9 +1,10 @@
 //! Splitting a page that is too full by one cell.
 //!
-//! The cells and the one that comes in are dealt out to two pages. At the right edge of a tree the left
-//! page stays as full as it is and the right one begins with the new cell, so that keys which come in order
-//! fill their pages; elsewhere the bytes are halved. No cell is larger than half a page, so two pages are
-//! always enough.
+//! The cells and the one that comes in are dealt out to two pages. Where keys come in ascending order, the
+//! right page begins with the new cell, so that the left one stays filled: at the right edge of a tree
+//! always, elsewhere when the last insertions of the page were one behind the other (a page remembers that).
+//! In all other cases the bytes are halved. No cell is larger than half a page, so two pages are always
+//! enough.
 
 use super::{Cell, Checked, PageBuf, SLOT_BYTES};
 
@@ -23,12 +24,44 @@ impl PageBuf {
         let at = if edge && i == count {
             // A branch keeps one child less, so that the new one does not stand alone.
             count - self.node().first_keyed()
+        } else if self.ascends(i) {
+            self.split_in_order(i, cell.len())?
         } else {
             balance(self, i, cell.len())?
         };
         let left = deal(self, 0..at, i, cell, left)?;
-        let right = deal(self, at..count + 1, i, cell, right)?;
+        let (mut left, mut right) = (left, deal(self, at..count + 1, i, cell, right)?);
+        let streak = self.node().last_insert().1;
+        if at <= i {
+            right.set_last_insert(i - at, streak);
+        } else {
+            left.set_last_insert(i, streak);
+        }
         Ok((left, right))
+    }
+
+    /// Whether the last insertions went to the slots right before `i`, one behind the other.
+    fn ascends(&self, i: usize) -> bool {
+        /// So many in a row are unlikely to be chance.
+        const STREAK: u16 = 3;
+        self.node().follows_last_insert(i) && self.node().last_insert().1 >= STREAK
+    }
+
+    /// How many cells stay on the left when keys come in order at `i`. What stands behind them is moved out
+    /// of their way; once nothing does, the new cell begins a page of its own.
+    fn split_in_order(&self, i: usize, new: usize) -> Checked<usize> {
+        let mut tail = 0;
+        for n in i..self.count() {
+            tail += self.node().cell(n)?.len() + SLOT_BYTES;
+        }
+        let (room, new) = (self.geometry().room(), new + SLOT_BYTES);
+        if tail > 0 && self.taken() - tail + new <= room {
+            Ok(i + 1)
+        } else if tail + new <= room {
+            Ok(i)
+        } else {
+            balance(self, i, new - SLOT_BYTES)
+        }
     }
 }
 

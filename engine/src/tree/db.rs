@@ -151,7 +151,7 @@ impl Db {
             file_bytes: shared.pages.file.len(),
             pages: figures.high_water,
             free_pages: figures.free_pages,
-            pages_in_use: figures.high_water - figures.free_pages,
+            pages_in_use: figures.high_water.saturating_sub(figures.free_pages),
             page_size: shared.pages.geometry.size as u32,
             readers: pinned.len() as u64,
             oldest_reader_txn: pinned.iter().min().copied(),

@@ -20,6 +20,8 @@ mod root;
 mod snapshot;
 mod space;
 mod stats;
+#[cfg(test)]
+mod tests;
 mod verified;
 mod write;
 

@@ -135,7 +135,7 @@ impl WriteTxn {
         recycle(&mut writer.dirty, blocks);
         shared.published.store(Arc::new(self.root.clone()));
         let (protected, durable) = shared.protected();
-        writer.space.release(&self.freed, self.root.txn, &protected);
+        writer.space.release(&shared.pages, &self.freed, self.root.txn, &protected)?;
         writer.space.tidy(&shared.pages, &protected, durable)?;
         let mut figures = shared.figures.lock();
         figures.high_water = writer.space.high_water;

@@ -61,7 +61,7 @@ impl FreeTree {
         let (before, after) = self.neighbours(pages, start)?;
         if let Some((before, before_len)) = before {
             if before + before_len > start {
-                return Err(twice(pages, start));
+                return Err(freed_twice(pages, start));
             }
             if before + before_len == start {
                 (first, total) = (before, before_len + total);
@@ -69,7 +69,7 @@ impl FreeTree {
         }
         if let Some((after, after_len)) = after {
             if start + len > after {
-                return Err(twice(pages, after));
+                return Err(freed_twice(pages, after));
             }
             if start + len == after {
                 total += after_len;
@@ -104,7 +104,7 @@ impl FreeTree {
     }
 }
 
-fn twice(pages: &Pages, page: u64) -> EngineError {
+pub(super) fn freed_twice(pages: &Pages, page: u64) -> EngineError {
     pages.error(FREE_TREE, Fault::page(page, "it is freed and was free already"), None, None)
 }
 

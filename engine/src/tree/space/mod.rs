@@ -24,15 +24,15 @@ mod ready;
 
 use std::collections::BTreeMap;
 
-use free_tree::FreeTree;
 pub(crate) use free_tree::free_stamp;
+use free_tree::{FreeTree, freed_twice};
 use ready::Ready;
 
 use super::edit::Freed;
 use super::pages::Pages;
 use super::root::TreeRoot;
 use crate::error::EngineError;
-use crate::page::Geometry;
+use crate::page::{FREE_TREE, Fault, Geometry};
 
 /// Most runs kept ready in memory.
 const READY_LIMIT: usize = 4096;
@@ -122,16 +122,40 @@ impl Space {
     }
 
     /// Takes in what transaction `freed` has freed. `protected` are the protected roots, ascending.
-    pub(super) fn release(&mut self, runs: &[Freed], freed: u64, protected: &[u64]) {
+    pub(super) fn release(
+        &mut self,
+        pages: &Pages,
+        runs: &[Freed],
+        freed: u64,
+        protected: &[u64],
+    ) -> Result<(), EngineError> {
         for run in runs {
+            self.check_range(pages, run.start, run.pages)?;
             let held = Held { start: run.start, pages: run.pages, written: run.written, freed };
             if held.is_needed(protected) {
                 self.held.push(held);
                 self.held_pages += held.pages;
             } else {
-                self.ready.add(run.start, run.pages);
+                self.make_ready(pages, run.start, run.pages)?;
             }
         }
+        Ok(())
+    }
+
+    /// Only a damaged page whose checksum was right can speak of a run that lies outside the file.
+    fn check_range(&self, pages: &Pages, start: u64, len: u64) -> Result<(), EngineError> {
+        let end = start.checked_add(len);
+        if start >= pages.geometry.first_page() && end.is_some_and(|end| end <= self.high_water) {
+            return Ok(());
+        }
+        let what =
+            format!("a run of {len} pages begins at it, which does not lie among the pages of the file");
+        Err(pages.error(FREE_TREE, Fault::page(start, what), None, None))
+    }
+
+    /// Pages that were free already can only come from a damaged page whose checksum was right.
+    fn make_ready(&mut self, pages: &Pages, start: u64, len: u64) -> Result<(), EngineError> {
+        if self.ready.add(start, len) { Ok(()) } else { Err(freed_twice(pages, start)) }
     }
 
     /// Looks for held pages that nobody needs any more, and keeps the lists in memory short. Held pages are
@@ -144,15 +168,14 @@ impl Space {
             self.unhold_in_tree(protected);
         }
         if moved || self.held.len() > 2 * self.held_after_scan + 64 {
-            let (ready, held_pages) = (&mut self.ready, &mut self.held_pages);
-            self.held.retain(|held| {
-                let needed = held.is_needed(protected);
-                if !needed {
-                    ready.add(held.start, held.pages);
-                    *held_pages -= held.pages;
-                }
-                needed
-            });
+            let all = std::mem::take(&mut self.held);
+            let (needed, ready): (Vec<_>, Vec<_>) =
+                all.into_iter().partition(|held| held.is_needed(protected));
+            self.held = needed;
+            for run in ready {
+                self.held_pages -= run.pages;
+                self.make_ready(pages, run.start, run.pages)?;
+            }
             self.held_after_scan = self.held.len();
         }
         if self.held.len() > HELD_LIMIT {
@@ -199,12 +222,13 @@ impl Space {
         }
         let found = if count == 1 { self.lowest_runs(pages)? } else { self.long_run(pages, count)? };
         for (start, len) in found {
+            self.check_range(pages, start, len)?;
             self.tree.remove(pages, start, len)?;
             for (start, len, held) in self.pieces(start, len) {
                 if held {
                     self.tree.insert(pages, start, len)?;
                 } else {
-                    self.ready.add(start, len);
+                    self.make_ready(pages, start, len)?;
                 }
             }
         }

@@ -8,7 +8,7 @@
 
 use super::{Held, Space};
 use crate::error::EngineError;
-use crate::page::{Checked, FREE_TREE};
+use crate::page::{Checked, FREE_TREE, Fault};
 use crate::tree::dirty::Dirty;
 use crate::tree::pages::Pages;
 use crate::tree::place::{Block, Placer};
@@ -34,7 +34,7 @@ impl Space {
         own.reverse();
         let mut take = |count: u64| -> Checked<u64> {
             debug_assert_eq!(count, 1, "the free tree has no long keys or values");
-            Ok(own.pop().expect("there is a place for each changed page"))
+            own.pop().ok_or_else(|| Fault::page(0, "the free tree reaches more changed pages than it has"))
         };
         let mut placer = Placer {
             dirty: &mut self.tree.dirty,

@@ -1,0 +1,179 @@
+//! How fast the tree layer is: `cargo run --release -p holdfast-engine --example tree_speed -- [keys] [dir]`.
+//!
+//! Loads entries as the store above does (a record per revision at the right edge, a row per key at random
+//! places), then reads, overwrites, publishes and checkpoints, and prints the time of each.
+
+use std::hint::black_box;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use holdfast_engine::file::MappedFile;
+use holdfast_engine::tree::{Db, DbOptions, TreeId, TreeRead, TreeSpec};
+
+const RECORDS: TreeId = TreeId(0);
+const LIVE: TreeId = TreeId(1);
+const BATCH: u64 = 500;
+
+fn stamp(_: &[u8], value: &[u8]) -> u64 {
+    value.first_chunk().map_or(0, |b| u64::from_le_bytes(*b))
+}
+
+static SPECS: &[TreeSpec] = &[TreeSpec { name: "records", stamp }, TreeSpec { name: "live", stamp }];
+
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 20) % limit
+    }
+}
+
+fn live_key(n: u64) -> [u8; 32] {
+    let mut key = *b"/registry/things/00000000000/key";
+    let text = format!("{:011}", n.wrapping_mul(2_654_435_761) % 100_000_000_000);
+    key[17..28].copy_from_slice(text.as_bytes());
+    key
+}
+
+fn record_key(n: u64) -> [u8; 17] {
+    let mut key = [b'_'; 17];
+    key[..8].copy_from_slice(&n.to_be_bytes());
+    key[9..].fill(0);
+    key
+}
+
+fn report(what: &str, operations: u64, took: Duration) {
+    println!(
+        "{what:<44} {:>9.3} µs each, {operations} in {took:.2?}",
+        took.as_secs_f64() * 1e6 / operations as f64
+    );
+}
+
+fn put_both(
+    db: &Db,
+    from: u64,
+    batch: u64,
+    mut key: impl FnMut(u64) -> u64,
+) -> Result<(), Box<dyn std::error::Error>> {
+    let mut txn = db.write();
+    for n in from..from + batch {
+        let mut row = [7; 48];
+        row[..8].copy_from_slice(&n.to_le_bytes());
+        txn.put(RECORDS, &record_key(n), &[3; 310])?;
+        txn.put(LIVE, &live_key(key(n)), &row)?;
+    }
+    txn.publish()?;
+    Ok(())
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut args = std::env::args().skip(1);
+    let keys: u64 = args.next().map_or(Ok(1_000_000), |n| n.parse())?;
+    let dir = args.next().map_or_else(std::env::temp_dir, PathBuf::from);
+    let path = dir.join(format!("tree-speed-{}.db", std::process::id()));
+    let result = run(&path, keys);
+    std::fs::remove_file(&path)?;
+    result
+}
+
+fn run(path: &std::path::Path, keys: u64) -> Result<(), Box<dyn std::error::Error>> {
+    let file = Arc::new(MappedFile::open(path, 1 << 40)?);
+    let db = Db::open(file, SPECS, DbOptions::default())?;
+    let mut numbers = Numbers(1);
+
+    let start = Instant::now();
+    for from in (0..keys).step_by(BATCH as usize) {
+        put_both(&db, from, BATCH.min(keys - from), |n| n)?;
+    }
+    report("load, batches of 500, two puts each", keys * 2, start.elapsed());
+    let start = Instant::now();
+    db.checkpoint()?;
+    report("checkpoint after the load", 1, start.elapsed());
+    let stats = db.stats();
+    let bytes = keys * (17 + 310 + 32 + 48);
+    println!(
+        "pages in use {} = {:.3} of the {bytes} bytes put, file {}",
+        stats.pages_in_use,
+        (stats.pages_in_use * 4096) as f64 / bytes as f64,
+        stats.file_bytes
+    );
+
+    let snapshot = db.snapshot();
+    for round in ["cold", "warm"] {
+        let start = Instant::now();
+        for _ in 0..keys {
+            black_box(snapshot.get(LIVE, &live_key(numbers.below(keys)))?);
+        }
+        report(&format!("get live, random, {round}"), keys, start.elapsed());
+    }
+    let start = Instant::now();
+    for _ in 0..keys {
+        black_box(snapshot.get(RECORDS, &record_key(numbers.below(keys)))?);
+    }
+    report("get record, random", keys, start.elapsed());
+    let start = Instant::now();
+    for n in 0..keys {
+        black_box(live_key(black_box(n)));
+    }
+    report("(making such a key)", keys, start.elapsed());
+    let start = Instant::now();
+    for _ in 0..keys {
+        black_box(db.snapshot());
+    }
+    report("snapshot, pinned and dropped", keys, start.elapsed());
+    let start = Instant::now();
+    let mut cursor = snapshot.cursor(LIVE);
+    cursor.seek_first()?;
+    while let Some(entry) = cursor.entry()? {
+        black_box(entry);
+        cursor.next()?;
+    }
+    report("cursor step over live", keys, start.elapsed());
+    let start = Instant::now();
+    for _ in 0..keys / 10 {
+        let key = live_key(numbers.below(keys));
+        black_box(snapshot.count(LIVE, &key, Some(b"/registry/things/9"))?);
+    }
+    report("count to the end of live", keys / 10, start.elapsed());
+    drop((cursor, snapshot));
+
+    let mut next = keys;
+    for (batch, rounds) in [(1, 20_000), (10, 5000), (100, 2000), (500, 600)] {
+        let start = Instant::now();
+        for round in 0..rounds {
+            put_both(&db, next, batch, |_| numbers.below(keys))?;
+            next += batch;
+            if round % (rounds / 4) == rounds / 4 - 1 {
+                let start = Instant::now();
+                db.checkpoint()?;
+                println!("  checkpoint {:.2?}", start.elapsed());
+            }
+        }
+        report(&format!("overwrite, batches of {batch}, per publish"), rounds, start.elapsed());
+    }
+    println!("{:#?}", db.stats());
+    let start = Instant::now();
+    let checked = db.check();
+    println!("check: {:.2?}, {} faults", start.elapsed(), checked.faults.len());
+    let start = Instant::now();
+    let mut deleted = 0;
+    for from in (0..keys).step_by(1000) {
+        let mut txn = db.write();
+        for n in from..(from + 1000).min(keys) {
+            deleted += u64::from(txn.delete(LIVE, &live_key(n))?);
+        }
+        txn.publish()?;
+    }
+    report("delete all of live, batches of 1000", deleted, start.elapsed());
+    let start = Instant::now();
+    db.checkpoint()?;
+    report("checkpoint after that", 1, start.elapsed());
+    drop(db);
+    let start = Instant::now();
+    let db = Db::open(Arc::new(MappedFile::open(path, 1 << 40)?), SPECS, DbOptions::default())?;
+    report("open", 1, start.elapsed());
+    println!("{:?}", db.stats());
+    Ok(())
+}

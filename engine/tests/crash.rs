@@ -1,0 +1,227 @@
+//! Crashes at every point: what a restart finds is exactly a checkpoint, and nothing of the file is lost.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::sync::Arc;
+
+use common::{Model, Numbers, SPECS, assert_clean, assert_same, open, open_image, options};
+use holdfast_engine::file::{CrashUnit, MemFile};
+use holdfast_engine::tree::{Db, TreeId, WriteTxn};
+
+/// A state that a crash may leave: from operation `meta` on it may be found, from `done` on an older one
+/// may not.
+struct Milestone {
+    meta: usize,
+    done: usize,
+    model: Model,
+}
+
+fn change(txn: &mut WriteTxn, model: &mut Model, numbers: &mut Numbers) {
+    let tree = numbers.below(SPECS.len() as u64) as usize;
+    let mut key = format!("/key/{:04}", numbers.below(400)).into_bytes();
+    if numbers.below(10) == 0 {
+        key.extend(std::iter::repeat_n(b'l', numbers.below(900) as usize));
+    }
+    if numbers.below(3) == 0 {
+        let near = model.trees[tree].range(key.clone()..).next().map(|(k, _)| k.clone());
+        if let Some(key) = near {
+            txn.delete(TreeId(tree as u8), &key).unwrap();
+            model.trees[tree].remove(&key);
+        }
+        return;
+    }
+    let bytes = if numbers.below(8) == 0 { numbers.below(2500) } else { numbers.below(60) };
+    let value = vec![numbers.below(256) as u8; bytes as usize];
+    txn.put(TreeId(tree as u8), &key, &value).unwrap();
+    model.trees[tree].insert(key, value);
+}
+
+fn publish_some(db: &Db, model: &mut Model, numbers: &mut Numbers) {
+    let mut txn = db.write();
+    for _ in 0..=numbers.below(25) {
+        change(&mut txn, model, numbers);
+    }
+    model.mark += 1;
+    txn.set_mark(model.mark);
+    txn.publish().unwrap();
+}
+
+/// Works on a database and tells what states it has been through.
+fn work(file: &Arc<MemFile>, page_size: u32, seed: u64, rounds: u64) -> Vec<Milestone> {
+    let mut numbers = Numbers(seed);
+    let mut model = Model::new();
+    let db = open(file, page_size);
+    let mut milestones = vec![Milestone { meta: 0, done: 0, model: model.clone() }];
+    let mut pins = Vec::new();
+    for _ in 0..rounds {
+        publish_some(&db, &mut model, &mut numbers);
+        if numbers.below(4) == 0 {
+            pins.push(db.snapshot());
+        }
+        if numbers.below(3) == 0 {
+            pins.clear();
+        }
+        if numbers.below(3) == 0 {
+            db.checkpoint().unwrap();
+            let done = file.operations();
+            // The last two operations are the write of the meta page and its sync.
+            milestones.push(Milestone { meta: done - 1, done, model: model.clone() });
+        }
+    }
+    milestones
+}
+
+/// Opens what a crash has left, compares it, and works on.
+fn assert_survives(image: Vec<u8>, page_size: u32, crash: usize, milestones: &[Milestone]) {
+    let (_file, db) = open_image(image, page_size);
+    let newest = milestones.iter().rposition(|m| m.done <= crash).unwrap();
+    let may_be: Vec<&Milestone> = milestones[newest..].iter().filter(|m| m.meta <= crash).collect();
+    let mark = db.stats().durable_mark;
+    let found = may_be.iter().find(|m| m.model.mark == mark).unwrap_or_else(|| {
+        panic!("a crash after operation {crash} leaves mark {mark}, which was no durable state then")
+    });
+    assert_same(&db.snapshot(), &found.model);
+    assert_clean(&db);
+    let mut model = found.model.clone();
+    let mut numbers = Numbers(crash as u64);
+    for _ in 0..3 {
+        publish_some(&db, &mut model, &mut numbers);
+    }
+    db.checkpoint().unwrap();
+    publish_some(&db, &mut model, &mut numbers);
+    assert_same(&db.snapshot(), &model);
+    assert_clean(&db);
+}
+
+fn crash_everywhere(page_size: u32, seed: u64, rounds: u64, step: usize) {
+    let file = Arc::new(MemFile::new());
+    file.keep_history();
+    let milestones = work(&file, page_size, seed, rounds);
+    assert!(milestones.len() > 3, "the workload makes checkpoints");
+    for crash in (0..=file.operations()).step_by(step) {
+        let mut numbers = Numbers(seed ^ crash as u64);
+        assert_survives(file.crash_image_at(crash, |_| false), page_size, crash, &milestones);
+        assert_survives(file.crash_image_at(crash, |_| true), page_size, crash, &milestones);
+        let mut torn = |_: CrashUnit| numbers.below(2) == 0;
+        assert_survives(file.crash_image_at(crash, &mut torn), page_size, crash, &milestones);
+    }
+}
+
+#[test]
+fn at_every_operation_with_small_pages() {
+    crash_everywhere(512, 1, 30, 1);
+}
+
+#[test]
+fn at_every_operation_with_usual_pages() {
+    crash_everywhere(4096, 2, 30, 1);
+}
+
+#[test]
+fn at_many_points_of_long_lives() {
+    for seed in 10..14 {
+        crash_everywhere(512, seed, 150, 23);
+    }
+}
+
+/// A checkpoint broken off while its meta page was written: the torn page is told from a whole one, and the
+/// older one, which is the durable state then, is used after a walk.
+#[test]
+fn a_torn_meta_page() {
+    let file = Arc::new(MemFile::new());
+    file.keep_history();
+    let milestones = work(&file, 512, 5, 40);
+    let last = milestones.last().unwrap();
+    // Right before the sync: every one of the 8 sectors may be there or not.
+    let crash = last.done - 1;
+    for sectors in 0..256_u32 {
+        let mut n = 0;
+        let image = file.crash_image_at(crash, |_| {
+            n += 1;
+            sectors & (1 << (n - 1)) != 0
+        });
+        assert_survives(image, 512, crash, &milestones);
+    }
+}
+
+#[test]
+fn an_older_meta_page_that_the_log_does_not_reach_is_refused() {
+    let file = Arc::new(MemFile::new());
+    let milestones = work(&file, 512, 6, 40);
+    let last = milestones.last().unwrap().model.mark;
+    drop(milestones);
+    let image = file.crash_image(|_| false);
+    let open_with = |damage: &[u64], min_mark: u64| {
+        let copy = Arc::new(MemFile::with_image(image.clone()));
+        for &at in damage {
+            copy.flip_bit(at, 3);
+        }
+        let mut options = options(512);
+        options.min_mark = min_mark;
+        Db::open(copy, SPECS, options).map(|db| db.stats().durable_mark)
+    };
+    assert_eq!(open_with(&[], last).unwrap(), last);
+    let damaged: Vec<_> = [0, 4096].into_iter().map(|at| open_with(&[at + 16], last)).collect();
+    let refused: Vec<_> = damaged.iter().filter_map(|r| r.as_ref().err()).collect();
+    assert_eq!(refused.len(), 1, "the newer of the two was damaged once: {damaged:?}");
+    let text = refused[0].to_string();
+    assert!(text.contains("meta page") && text.contains("restore"), "{text}");
+    let text = open_with(&[16, 4096 + 16], 0).unwrap_err().to_string();
+    assert!(text.contains("both meta pages are damaged"), "{text}");
+}
+
+/// After a write or a sync has failed, nothing more is written, and what was durable stays so.
+#[test]
+fn after_a_failure_nothing_more_is_written() {
+    for fail in 0..60 {
+        let file = Arc::new(MemFile::new());
+        let db = open(&file, 512);
+        let mut numbers = Numbers(fail);
+        let mut model = Model::new();
+        for _ in 0..10 {
+            publish_some(&db, &mut model, &mut numbers);
+        }
+        db.checkpoint().unwrap();
+        let mark = model.mark;
+        file.fail_after(Some(fail));
+        let mut last = Model::new();
+        let mut failed = None;
+        for n in 0..200 {
+            last.clone_from(&model);
+            let mut txn = db.write();
+            let mut next = model.clone();
+            for _ in 0..10 {
+                change(&mut txn, &mut next, &mut numbers);
+            }
+            next.mark += 1;
+            txn.set_mark(next.mark);
+            match txn.publish() {
+                Ok(_) => model = next,
+                Err(e) => {
+                    failed = Some(e);
+                    break;
+                }
+            }
+            if n % 7 == 6
+                && let Err(e) = db.checkpoint()
+            {
+                failed = Some(e);
+                break;
+            }
+        }
+        let failed = failed.expect("the planned failure comes").to_string();
+        assert!(failed.contains("planned failure"), "{failed}");
+        let operations = file.operations();
+        assert!(db.checkpoint().unwrap_err().to_string().contains("planned failure"));
+        let mut txn = db.write();
+        assert!(txn.put(TreeId(0), b"a", b"b").is_err());
+        assert!(txn.publish().is_err());
+        assert_eq!(file.operations(), operations, "nothing was written after the failure");
+        assert_same(&db.snapshot(), &model);
+        drop(db);
+        let (_file, db) = open_image(file.crash_image(|_| false), 512);
+        assert!(db.stats().durable_mark >= mark);
+        assert_clean(&db);
+    }
+}
