@@ -77,15 +77,7 @@ impl ApplyTxn {
             return Ok(CompactProgress::Idle);
         }
         let step = self.find_step(target, max_rows.max(1))?;
-        for (row_key, record) in &step.superseded {
-            self.remove_record(*record)?;
-            if !self.txn.delete(HISTORY, row_key)? {
-                return Err(corrupt(HISTORY, row_key, "the row was there a moment ago"));
-            }
-        }
-        for tombstone in &step.tombstones {
-            self.remove_record(*tombstone)?;
-        }
+        self.remove(&step)?;
         if let Some(next) = step.next {
             self.write_cursor(next)?;
             return Ok(CompactProgress::More);
@@ -94,6 +86,27 @@ impl ApplyTxn {
         meta::write_compaction(&mut self.txn, FINISHED_COMPACT, target)?;
         self.position.finished = target;
         Ok(CompactProgress::Done { revision: target })
+    }
+
+    /// Each tree is left in one go and in its own order, so that neighbours share the way down.
+    fn remove(&mut self, step: &Step) -> Result<(), MvccError> {
+        let mut records: Vec<RecordKey> = step.superseded.iter().map(|(_, record)| *record).collect();
+        records.extend(&step.tombstones);
+        records.sort_unstable();
+        for record in records {
+            let key = record.encode();
+            if !self.txn.delete(RECORDS, &key)? {
+                return Err(corrupt(RECORDS, &key, "a row names this record, but it is missing"));
+            }
+        }
+        let mut rows: Vec<&[u8]> = step.superseded.iter().map(|(row_key, _)| row_key.as_slice()).collect();
+        rows.sort_unstable();
+        for row_key in rows {
+            if !self.txn.delete(HISTORY, row_key)? {
+                return Err(corrupt(HISTORY, row_key, "the row was there a moment ago"));
+            }
+        }
+        Ok(())
     }
 
     fn find_step(&self, target: i64, max_rows: usize) -> Result<Step, MvccError> {
@@ -137,14 +150,6 @@ impl ApplyTxn {
             step.tombstones.push(record);
         }
         Ok(())
-    }
-
-    fn remove_record(&mut self, record: RecordKey) -> Result<(), MvccError> {
-        let key = record.encode();
-        if self.txn.delete(RECORDS, &key)? {
-            return Ok(());
-        }
-        Err(corrupt(RECORDS, &key, "a row names this record, but it is missing"))
     }
 
     fn write_cursor(&mut self, record: RecordKey) -> Result<(), MvccError> {

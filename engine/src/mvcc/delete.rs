@@ -122,8 +122,8 @@ impl Batch {
     ) -> Result<(), MvccError> {
         let bytes = self.rows.iter().map(|(_, info)| info.record_len as usize).sum();
         let mut arena = Arena::new(self.rows.len(), bytes);
-        for (_, info) in &self.rows {
-            arena.push(reader.record(info)?);
+        for record in reader.records(self.rows.iter().map(|(_, info)| info))? {
+            arena.push(record);
         }
         to.extend(arena.finish());
         Ok(())

@@ -9,7 +9,7 @@
 //!
 //! - `revision`, `keyvalue`: what stands in RECORDS, byte for byte as etcd writes it; `live`, `history`, `leases`:
 //!   our rows beside it; `meta`: the few numbers of the store itself.
-//! - `reader` and on it `scan`, `count`, `query`, `range`, `stream`, `changes`, `hash`: the reads, over any root.
+//! - `reader` and on it `fetch`, `scan`, `count`, `query`, `range`, `stream`, `changes`, `hash`: the reads, over any root.
 //! - `txn`, `delete`, `compact`, `load`: the writes.
 //! - `check`: whether the trees agree with each other.
 
@@ -21,6 +21,7 @@ mod count;
 mod delete;
 mod entries;
 mod error;
+mod fetch;
 mod hash;
 mod history;
 mod keyrange;

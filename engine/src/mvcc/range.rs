@@ -16,6 +16,9 @@ use crate::tree::TreeRead;
 use bytes::Bytes;
 use std::cmp::Ordering;
 
+/// Records are fetched for so many rows together: enough to find neighbours, few enough to stay in the cache.
+const FETCH_ROWS: usize = 4096;
+
 /// The answer to a [`RangeQuery`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RangeResult {
@@ -165,30 +168,28 @@ impl<'t, T: TreeRead> Reader<'t, T> {
         rows: &mut Vec<Row<'t>>,
         directed: impl Fn(Ordering) -> Ordering,
     ) -> Result<(), MvccError> {
+        let records = self.records(rows.iter().map(|row| &row.info))?;
         let mut valued = Vec::with_capacity(rows.len());
-        for row in rows.drain(..) {
-            valued.push((self.value(&row)?, row));
+        for (row, record) in rows.drain(..).zip(records) {
+            valued.push((value_of(&row, record)?, row));
         }
         valued.sort_by(|a, b| directed(a.0.cmp(b.0)));
         rows.extend(valued.into_iter().map(|(_, row)| row));
         Ok(())
     }
 
-    fn value(&self, row: &Row<'_>) -> Result<&'t [u8], MvccError> {
-        match KeyValue::decode(self.record(&row.info)?) {
-            Some(kv) => Ok(kv.value),
-            None => Err(corrupt(RECORDS, &RecordKey::put(row.info.modified).encode(), "unreadable record")),
-        }
-    }
-
     /// The rows in wire form.
     pub(crate) fn render(&self, rows: &[Row<'_>], keys_only: bool) -> Result<Vec<Bytes>, MvccError> {
         let mut arena = Arena::new(rows.len(), rows.iter().map(|row| rendered_len(row, keys_only)).sum());
-        for row in rows {
-            if keys_only {
+        if keys_only {
+            for row in rows {
                 arena.push_with(|out| row.info.keys_only(&row.key).encode_into(out));
-            } else {
-                arena.push(self.record(&row.info)?);
+            }
+            return Ok(arena.finish());
+        }
+        for batch in rows.chunks(FETCH_ROWS) {
+            for record in self.records(batch.iter().map(|row| &row.info))? {
+                arena.push(record);
             }
         }
         Ok(arena.finish())
@@ -210,4 +211,11 @@ fn cut<'t>(mut selected: Selected<'t>, query: &RangeQuery<'_>) -> Selected<'t> {
         selected.complete = false;
     }
     selected
+}
+
+fn value_of<'t>(row: &Row<'_>, record: &'t [u8]) -> Result<&'t [u8], MvccError> {
+    match KeyValue::decode(record) {
+        Some(kv) => Ok(kv.value),
+        None => Err(corrupt(RECORDS, &RecordKey::put(row.info.modified).encode(), "unreadable record")),
+    }
 }

@@ -105,18 +105,6 @@ impl<'t, T: TreeRead> Reader<'t, T> {
         }
     }
 
-    /// The record of a version: a row without its record is damage.
-    pub(crate) fn record(&self, info: &VersionInfo) -> Result<&'t [u8], MvccError> {
-        let key = RecordKey::put(info.modified).encode();
-        match self.tree.get(RECORDS, &key)? {
-            None => Err(corrupt(RECORDS, &key, "a row names this record, but it is missing")),
-            Some(wire) if wire.len() as u64 != info.record_len => {
-                Err(corrupt(RECORDS, &key, "the record has another length than its row says"))
-            }
-            Some(wire) => Ok(wire),
-        }
-    }
-
     /// The `KeyValue` of one key in wire form.
     pub(crate) fn get(&self, key: &[u8], revision: i64) -> Result<Option<Bytes>, MvccError> {
         let at = self.at(revision)?;
