@@ -26,7 +26,7 @@ pub struct WriteReport {
 /// Which writer to use on files. Other devices are always written by plain calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum WriterChoice {
-    /// The one that measured faster: see the figures in `writer`.
+    /// The one that measured faster, which is the ring where the system takes it.
     #[default]
     Auto,
     /// io_uring; the blocking writer where the system refuses it.
