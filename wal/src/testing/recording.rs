@@ -15,6 +15,14 @@ struct History {
     steps: Vec<Op>,
 }
 
+impl History {
+    fn image_at(&self, steps: usize) -> Image {
+        let mut image = self.base.clone();
+        self.steps.iter().take(steps).for_each(|step| image.apply(step));
+        image
+    }
+}
+
 #[derive(Default)]
 struct State {
     image: Image,
@@ -109,12 +117,16 @@ impl RecordingDevice {
     /// a device that does not record.
     pub fn crash_at(&self, steps: usize, decide: &mut dyn FnMut(UnsyncedWrite) -> Fate) -> RecordingDevice {
         let state = self.state.lock();
-        let mut image = Image::default();
-        if let Some(history) = &state.history {
-            image = history.base.clone();
-            history.steps.iter().take(steps).for_each(|step| image.apply(step));
-        }
+        let image = state.history.as_ref().map(|history| history.image_at(steps)).unwrap_or_default();
         self.left(image.after_crash(decide), state.salt)
+    }
+
+    /// What a process sees that starts after another was killed following the first `steps` steps: all that was written,
+    /// though not all of it may be on the disk.
+    pub fn killed_at(&self, steps: usize) -> RecordingDevice {
+        let state = self.state.lock();
+        let image = state.history.as_ref().map(|history| history.image_at(steps)).unwrap_or_default();
+        self.left(image, state.salt)
     }
 
     fn left(&self, image: Image, salt: u64) -> RecordingDevice {

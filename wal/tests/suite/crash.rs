@@ -245,6 +245,25 @@ fn what_was_cut_never_comes_back() {
     }
 }
 
+/// The process is killed and not the machine: recovery then reads what may not be on the disk. Raft is told that it is in
+/// the log, so the next crash of the machine must not lose it.
+#[test]
+fn what_recovery_has_reported_survives_a_crash_right_after() {
+    for seed in 0..4 {
+        let first = run(seed, 2, false);
+        for steps in 0..=first.device.steps() {
+            let left = Arc::new(first.device.killed_at(steps));
+            let Ok((wal, reported, _)) = open(&left, tiny().0) else { continue };
+            first.past.check(&reported, first.ticket_at(steps)).unwrap();
+            drop(wal);
+            for mut way in ways(steps as u64) {
+                let after = open(&Arc::new(left.crash(&mut way)), tiny().0).unwrap().1;
+                assert_eq!(after, reported, "seed {seed}, killed after step {steps}");
+            }
+        }
+    }
+}
+
 /// Group 2 is lost, group 3 behind it is whole, and the next run writes a group 2 of the same length: without the
 /// wiping of group 3, the third run would read it as the successor of the new group 2.
 #[test]
