@@ -67,7 +67,9 @@ fn main() {
                 lane.turns.push(turn);
             }
         }
-        lanes.iter().for_each(|lane| print(lane, appenders));
+        for lane in &lanes {
+            print(lane, appenders);
+        }
     }
 }
 

@@ -106,7 +106,7 @@ impl Config {
             ));
         }
         let block = format::effective_block(block);
-        if self.segment_bytes % u64::from(block) != 0 || self.segment_bytes > MAX_SEGMENT_BYTES {
+        if !self.segment_bytes.is_multiple_of(u64::from(block)) || self.segment_bytes > MAX_SEGMENT_BYTES {
             return fail(format!(
                 "segment_bytes {} must be a multiple of {block} and at most {MAX_SEGMENT_BYTES}",
                 self.segment_bytes

@@ -98,12 +98,14 @@ impl RecordingDevice {
     }
 
     /// What a crash of the machine would leave now, if each unsynced write met the fate that `decide` gives it.
+    #[must_use]
     pub fn crash(&self, decide: &mut dyn FnMut(UnsyncedWrite) -> Fate) -> RecordingDevice {
         let state = self.state.lock();
         self.left(state.image.after_crash(decide), state.salt)
     }
 
     /// What a crash of the machine leaves at worst: nothing that was not synced.
+    #[must_use]
     pub fn power_loss(&self) -> RecordingDevice {
         self.crash(&mut |_| Fate::Lose)
     }
@@ -115,6 +117,7 @@ impl RecordingDevice {
 
     /// What a crash after the first `steps` steps since [`RecordingDevice::record`] would have left; nothing at all on
     /// a device that does not record.
+    #[must_use]
     pub fn crash_at(&self, steps: usize, decide: &mut dyn FnMut(UnsyncedWrite) -> Fate) -> RecordingDevice {
         let state = self.state.lock();
         let image = state.history.as_ref().map(|history| history.image_at(steps)).unwrap_or_default();
@@ -123,6 +126,7 @@ impl RecordingDevice {
 
     /// What a process sees that starts after another was killed following the first `steps` steps: all that was written,
     /// though not all of it may be on the disk.
+    #[must_use]
     pub fn killed_at(&self, steps: usize) -> RecordingDevice {
         let state = self.state.lock();
         let image = state.history.as_ref().map(|history| history.image_at(steps)).unwrap_or_default();
@@ -132,7 +136,7 @@ impl RecordingDevice {
     fn left(&self, image: Image, salt: u64) -> RecordingDevice {
         let history = None;
         RecordingDevice {
-            state: Mutex::new(State { image, salt, history, ..State::default() }),
+            state: Mutex::new(State { image, history, salt, ..State::default() }),
             block: self.block,
         }
     }

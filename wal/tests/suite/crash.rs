@@ -75,7 +75,10 @@ impl Run {
     }
 }
 
-fn listening(config: Config, device: &Arc<RecordingDevice>) -> (Config, Arc<Mutex<Vec<(usize, u64)>>>) {
+/// After how many steps of the device which ticket was reported.
+type Heard = Arc<Mutex<Vec<(usize, u64)>>>;
+
+fn listening(config: Config, device: &Arc<RecordingDevice>) -> (Config, Heard) {
     let reported = Arc::new(Mutex::new(Vec::new()));
     let (heard, watched) = (reported.clone(), device.clone());
     let on_durable = Arc::new(move |result: Result<u64, WalError>| {

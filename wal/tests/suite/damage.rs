@@ -134,7 +134,7 @@ fn a_damaged_header_is_refused_and_named() {
             broken.flip_bit(SegmentName::Segment(sequence), byte, 1);
             match open(&broken).unwrap_err() {
                 WalError::DamagedHeader { segment, .. } => {
-                    assert_eq!(segment, SegmentName::Segment(sequence))
+                    assert_eq!(segment, SegmentName::Segment(sequence));
                 }
                 WalError::NewerFormat { segment, .. } => {
                     assert_eq!((segment, byte), (SegmentName::Segment(sequence), 9));
