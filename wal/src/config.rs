@@ -26,7 +26,7 @@ pub struct WriteReport {
 /// Which writer to use on files. Other devices are always written by plain calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum WriterChoice {
-    /// The one that measured faster: see the figures in `writer`.
+    /// The one that measured faster, which is the ring where the system takes it.
     #[default]
     Auto,
     /// io_uring; the blocking writer where the system refuses it.
@@ -106,7 +106,7 @@ impl Config {
             ));
         }
         let block = format::effective_block(block);
-        if self.segment_bytes % u64::from(block) != 0 || self.segment_bytes > MAX_SEGMENT_BYTES {
+        if !self.segment_bytes.is_multiple_of(u64::from(block)) || self.segment_bytes > MAX_SEGMENT_BYTES {
             return fail(format!(
                 "segment_bytes {} must be a multiple of {block} and at most {MAX_SEGMENT_BYTES}",
                 self.segment_bytes

@@ -68,6 +68,7 @@ impl Driver {
 
     /// Serves until the log is closed or fails.
     pub(crate) fn run(mut self) {
+        let _guard = PanicGuard(self.shared.clone());
         if let Err(error) = self.serve() {
             self.fail(error);
         }
@@ -151,12 +152,14 @@ impl Driver {
         let may_begin_another = self.writer.in_flight() < self.writer.slots();
         self.writer.collect(may_begin_another.then_some(&self.shared.queue), &mut self.done);
         let mut failed = None;
-        for done in std::mem::take(&mut self.done) {
+        let mut list = std::mem::take(&mut self.done);
+        for done in list.drain(..) {
             match done.result {
                 Ok(()) => self.complete(done.write, done.buffer, done.begun.elapsed()),
                 Err(error) => failed = failed.or(Some(error)),
             }
         }
+        self.done = list;
         failed.map_or(Ok(()), Err)
     }
 
@@ -209,6 +212,17 @@ impl Driver {
 
     fn buffer(&mut self) -> AlignedBuffer {
         self.buffers.pop().unwrap_or_default()
+    }
+}
+
+/// Refuses appends after a panic on the log's thread (a caller's `on_durable` may panic): nobody would write them.
+struct PanicGuard(Arc<Shared>);
+
+impl Drop for PanicGuard {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.queue.poison(&WalError::Thread { reason: "it panicked".into() });
+        }
     }
 }
 

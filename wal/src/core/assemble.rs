@@ -406,3 +406,7 @@ struct Made {
     ticket: Option<u64>,
     data_bytes: u64,
 }
+
+#[cfg(test)]
+#[path = "assemble_tests.rs"]
+mod tests;

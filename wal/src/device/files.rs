@@ -53,6 +53,8 @@ struct OpenSegment {
     cached: File,
     /// Past it, where the file system takes that.
     direct: Option<File>,
+    /// Its length. It never changes.
+    len: u64,
 }
 
 impl OpenSegment {
@@ -84,6 +86,10 @@ impl FileDevice {
         match flock(&handle, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
             Err(Errno::WOULDBLOCK) => return Err(WalError::InUse { place: directory.display().to_string() }),
+            Err(Errno::NOLCK | Errno::BADF | Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => {
+                let directory = directory.display();
+                tracing::warn!(%directory, "no locks here: nothing keeps a second process from this log");
+            }
             Err(error) => return Err(fail("lock directory", error.into()).into()),
         }
         let scratch = directory.join(SCRATCH);
@@ -137,7 +143,8 @@ impl FileDevice {
         let path = self.path(name);
         let opened = disk::open_cached(&path).and_then(|cached| {
             let direct = if self.direct { Some(disk::open_direct(&path)?) } else { None };
-            Ok(Arc::new(OpenSegment { cached, direct }))
+            let len = cached.metadata()?.len();
+            Ok(Arc::new(OpenSegment { cached, direct, len }))
         });
         let segment = opened.map_err(|e| self.error("open", name, e))?;
         open.insert(name, segment.clone());
@@ -156,13 +163,12 @@ impl FileDevice {
     /// Writing over the end would change the length of the file, which recovery takes for damage.
     fn check_within(
         &self,
-        file: &File,
+        segment: &OpenSegment,
         name: SegmentName,
         offset: u64,
         len: usize,
     ) -> Result<(), DeviceError> {
-        let size = file.metadata().map_err(|e| self.error("look at", name, e))?.len();
-        if offset.checked_add(len as u64).is_none_or(|end| end > size) {
+        if offset.checked_add(len as u64).is_none_or(|end| end > segment.len) {
             return Err(self.error("write over the end of", name, io::ErrorKind::InvalidInput.into()));
         }
         Ok(())
@@ -204,7 +210,7 @@ impl LogDevice for FileDevice {
         let made = disk::create_new(&path).and_then(|cached| {
             let direct = if self.direct { Some(disk::open_direct(&path)?) } else { None };
             disk::fill_with_zeros(&cached, direct.as_ref().unwrap_or(&cached), len)?;
-            Ok(Arc::new(OpenSegment { cached, direct }))
+            Ok(Arc::new(OpenSegment { cached, direct, len }))
         });
         match made {
             Ok(segment) => {
@@ -248,7 +254,7 @@ impl LogDevice for FileDevice {
 
     fn write_at(&self, name: SegmentName, offset: u64, data: &[u8]) -> Result<(), DeviceError> {
         let segment = self.segment(name)?;
-        self.check_within(&segment.cached, name, offset, data.len())?;
+        self.check_within(&segment, name, offset, data.len())?;
         segment.cached.write_all_at(data, offset).map_err(|e| self.error("write", name, e))
     }
 
@@ -258,7 +264,7 @@ impl LogDevice for FileDevice {
 
     fn write_durable(&self, name: SegmentName, offset: u64, data: &[u8]) -> Result<(), DeviceError> {
         let segment = self.segment(name)?;
-        self.check_within(&segment.cached, name, offset, data.len())?;
+        self.check_within(&segment, name, offset, data.len())?;
         self.call.write(segment.writer(), offset, data).map_err(|e| self.error("write", name, e))
     }
 

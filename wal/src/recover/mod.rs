@@ -11,8 +11,8 @@
 //! A cut is final: intact headers behind it are wiped and later segments are put aside, durably, before anything is
 //! appended. Otherwise a new group in the place of the missing one could bring the old ones behind it back to life.
 //!
-//! What was read may still sit in the page cache only, if the process was killed and not the machine. So the last
-//! segments are synced before the log is given out: what recovery has reported stays.
+//! What was read may still sit in the page cache only, if the process was killed and not the machine. So the segments
+//! are synced before the log is given out: what recovery has reported stays.
 //!
 //! The decisions are here, in functions of what the device reads back; only the repair at the end writes.
 
@@ -247,8 +247,9 @@ fn repair(
     for offset in begun.into_iter().chain(behind.headers.iter().copied()) {
         device.write_at(segment.name(), offset, &zeros)?;
     }
-    // Two groups may have been in flight, each in a segment of its own.
-    for segment in &found[at.saturating_sub(1)..=at] {
+    // Two groups may have been in flight, each in a segment of its own; and an earlier run may have had its syncs
+    // switched off, so that any segment may not be on the disk yet. There are few.
+    for segment in &found[..=at] {
         device.sync(segment.name())?;
     }
     Ok(())

@@ -15,6 +15,14 @@ struct History {
     steps: Vec<Op>,
 }
 
+impl History {
+    fn image_at(&self, steps: usize) -> Image {
+        let mut image = self.base.clone();
+        self.steps.iter().take(steps).for_each(|step| image.apply(step));
+        image
+    }
+}
+
 #[derive(Default)]
 struct State {
     image: Image,
@@ -90,12 +98,14 @@ impl RecordingDevice {
     }
 
     /// What a crash of the machine would leave now, if each unsynced write met the fate that `decide` gives it.
+    #[must_use]
     pub fn crash(&self, decide: &mut dyn FnMut(UnsyncedWrite) -> Fate) -> RecordingDevice {
         let state = self.state.lock();
         self.left(state.image.after_crash(decide), state.salt)
     }
 
     /// What a crash of the machine leaves at worst: nothing that was not synced.
+    #[must_use]
     pub fn power_loss(&self) -> RecordingDevice {
         self.crash(&mut |_| Fate::Lose)
     }
@@ -107,20 +117,26 @@ impl RecordingDevice {
 
     /// What a crash after the first `steps` steps since [`RecordingDevice::record`] would have left; nothing at all on
     /// a device that does not record.
+    #[must_use]
     pub fn crash_at(&self, steps: usize, decide: &mut dyn FnMut(UnsyncedWrite) -> Fate) -> RecordingDevice {
         let state = self.state.lock();
-        let mut image = Image::default();
-        if let Some(history) = &state.history {
-            image = history.base.clone();
-            history.steps.iter().take(steps).for_each(|step| image.apply(step));
-        }
+        let image = state.history.as_ref().map(|history| history.image_at(steps)).unwrap_or_default();
         self.left(image.after_crash(decide), state.salt)
+    }
+
+    /// What a process sees that starts after another was killed following the first `steps` steps: all that was written,
+    /// though not all of it may be on the disk.
+    #[must_use]
+    pub fn killed_at(&self, steps: usize) -> RecordingDevice {
+        let state = self.state.lock();
+        let image = state.history.as_ref().map(|history| history.image_at(steps)).unwrap_or_default();
+        self.left(image, state.salt)
     }
 
     fn left(&self, image: Image, salt: u64) -> RecordingDevice {
         let history = None;
         RecordingDevice {
-            state: Mutex::new(State { image, salt, history, ..State::default() }),
+            state: Mutex::new(State { image, history, salt, ..State::default() }),
             block: self.block,
         }
     }

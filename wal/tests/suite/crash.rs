@@ -75,7 +75,10 @@ impl Run {
     }
 }
 
-fn listening(config: Config, device: &Arc<RecordingDevice>) -> (Config, Arc<Mutex<Vec<(usize, u64)>>>) {
+/// After how many steps of the device which ticket was reported.
+type Heard = Arc<Mutex<Vec<(usize, u64)>>>;
+
+fn listening(config: Config, device: &Arc<RecordingDevice>) -> (Config, Heard) {
     let reported = Arc::new(Mutex::new(Vec::new()));
     let (heard, watched) = (reported.clone(), device.clone());
     let on_durable = Arc::new(move |result: Result<u64, WalError>| {
@@ -241,6 +244,25 @@ fn what_was_cut_never_comes_back() {
         for steps in (0..=first.device.steps()).step_by(5) {
             let result = crash_twice(&first, steps, seed * 1000 + steps as u64);
             result.unwrap_or_else(|why| panic!("seed {seed}, first crash after step {steps}: {why}"));
+        }
+    }
+}
+
+/// The process is killed and not the machine: recovery then reads what may not be on the disk. Raft is told that it is in
+/// the log, so the next crash of the machine must not lose it.
+#[test]
+fn what_recovery_has_reported_survives_a_crash_right_after() {
+    for seed in 0..4 {
+        let first = run(seed, 2, false);
+        for steps in 0..=first.device.steps() {
+            let left = Arc::new(first.device.killed_at(steps));
+            let Ok((wal, reported, _)) = open(&left, tiny().0) else { continue };
+            first.past.check(&reported, first.ticket_at(steps)).unwrap();
+            drop(wal);
+            for mut way in ways(steps as u64) {
+                let after = open(&Arc::new(left.crash(&mut way)), tiny().0).unwrap().1;
+                assert_eq!(after, reported, "seed {seed}, killed after step {steps}");
+            }
         }
     }
 }

@@ -97,6 +97,34 @@ fn a_damaged_group_is_refused_though_the_log_was_not_closed() {
     }
 }
 
+/// The last group of a segment was durable when the next segment was begun. Even if that is empty, its header says so.
+#[test]
+fn damage_before_an_empty_segment_is_refused() {
+    let device = Arc::new(RecordingDevice::new());
+    device.record();
+    let mut wal = InlineWal::create(shared(&device), tiny().0, b"").unwrap();
+    for index in 1..=10 {
+        wal.append(entries(index..=index, 1, 3000), index).unwrap();
+        wal.flush().unwrap();
+    }
+    let mut seen = 0;
+    for steps in 0..=device.steps() {
+        let left = Arc::new(device.crash_at(steps, &mut |_| holdfast_wal::testing::Fate::Lose));
+        let written = groups(&left);
+        let begun = left.bytes(SegmentName::Segment(2)).is_some();
+        if begun && written.iter().all(|(sequence, ..)| *sequence == 1) {
+            seen += 1;
+            let &(_, at, number, _) = written.last().unwrap();
+            left.flip_bit(SegmentName::Segment(1), at + 100, 0);
+            let error = open(&left).unwrap_err();
+            assert!(
+                matches!(error, WalError::Damaged { offset, group, .. } if (offset, group) == (at, number))
+            );
+        }
+    }
+    assert!(seen > 0);
+}
+
 #[test]
 fn a_damaged_header_is_refused_and_named() {
     let (device, _) = closed_log();
@@ -106,7 +134,7 @@ fn a_damaged_header_is_refused_and_named() {
             broken.flip_bit(SegmentName::Segment(sequence), byte, 1);
             match open(&broken).unwrap_err() {
                 WalError::DamagedHeader { segment, .. } => {
-                    assert_eq!(segment, SegmentName::Segment(sequence))
+                    assert_eq!(segment, SegmentName::Segment(sequence));
                 }
                 WalError::NewerFormat { segment, .. } => {
                     assert_eq!((segment, byte), (SegmentName::Segment(sequence), 9));

@@ -60,7 +60,7 @@ fn exercise(writer: WriterChoice, direct: DirectIo, no_sync: bool, expected: Wri
         assert!(reports.errors().is_empty(), "{:?}", reports.errors());
         if let Some(last) = model.entries.last() {
             let read = wal.read_range(last.index, last.index + 1, 1).unwrap();
-            assert_eq!(read[..], [last.clone()]);
+            assert_eq!(&read[..], std::slice::from_ref(last));
         }
         let stats = wal.stats();
         assert_eq!((stats.queued_bytes, stats.syncs == 0), (0, no_sync));
@@ -70,7 +70,8 @@ fn exercise(writer: WriterChoice, direct: DirectIo, no_sync: bool, expected: Wri
     }
     for file in fs::read_dir(&path).unwrap() {
         let file = file.unwrap();
-        assert!(SegmentName::parse(file.file_name().to_str().unwrap()).is_some(), "{:?}", file.file_name());
+        let name = file.file_name().into_string().unwrap();
+        assert!(SegmentName::parse(&name).is_some(), "{name}");
         assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600);
     }
 }

@@ -90,6 +90,51 @@ fn the_log_is_as_the_model_says() {
 }
 
 #[test]
+fn a_release_alone_frees_all_segments_but_the_last() {
+    let (config, _) = tiny();
+    let device = Arc::new(RecordingDevice::new());
+    let mut wal = InlineWal::create(shared(&device), config.clone(), b"").unwrap();
+    wal.append(crate::support::entries(1..=100, 1, 3000), 1).unwrap();
+    wal.flush().unwrap();
+    assert!(wal.stats().segments > 8);
+    wal.release(100).unwrap();
+    wal.flush().unwrap();
+    assert_eq!(wal.stats().segments, 1);
+    drop(wal);
+    let (_, recovered) = InlineWal::open(shared(&device), config).unwrap();
+    assert_eq!((recovered.start.index, recovered.entries.len()), (100, 0));
+}
+
+/// The smallest segment that the configuration allows has room for the longest entry and whatever comes with it.
+#[test]
+fn the_longest_entries_fit_the_smallest_segments() {
+    for len in [0, 1, 3900, 4000, 4072, 4073, 9999] {
+        let (config, reports) = tiny();
+        let mut config = Config { max_entry_bytes: len, max_group_bytes: 1, segment_bytes: 8192, ..config };
+        let device = Arc::new(RecordingDevice::new());
+        let mut wal = loop {
+            match InlineWal::create(shared(&device), config.clone(), b"") {
+                Ok(wal) => break wal,
+                Err(WalError::InvalidConfig { .. }) => config.segment_bytes += 4096,
+                Err(error) => panic!("{error}"),
+            }
+        };
+        for index in 1..=30 {
+            let mut batch = crate::support::entries(index..=index, 1, 0);
+            batch.entries[0].data = vec![index as u8; len as usize].into();
+            batch.hard_state = Some(holdfast_wal::HardState { term: 1, vote: 1, commit: index });
+            wal.append(batch, index).unwrap();
+        }
+        wal.flush().unwrap();
+        assert_eq!(reports.ticket(), 30);
+        drop(wal);
+        let (_, recovered) = InlineWal::open(shared(&device), config).unwrap();
+        assert_eq!(recovered.entries.len(), 30);
+        assert!(recovered.entries.iter().all(|entry| entry.data.len() == len as usize));
+    }
+}
+
+#[test]
 fn released_segments_are_used_again_and_the_log_stays_small() {
     let (config, _) = tiny();
     let device = Arc::new(RecordingDevice::new());
