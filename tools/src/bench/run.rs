@@ -6,6 +6,7 @@ use std::{
     process::ExitCode,
 };
 
+use holdfast_proto::error::EtcdError;
 use http::HeaderValue;
 use serde::Serialize;
 
@@ -81,6 +82,9 @@ pub(crate) struct Part {
     /// Line before the report, if it has one.
     #[serde(skip)]
     pub(crate) heading: Option<&'static str>,
+    /// Line after the report, if etcd's tool has one there.
+    #[serde(skip)]
+    pub(crate) ending: &'static str,
     /// Latencies and errors.
     #[serde(flatten)]
     pub(crate) report: Report,
@@ -174,7 +178,7 @@ fn check(global: &Global) -> Result<(), BenchError> {
 async fn open_pool(global: &Global) -> Result<Pool, BenchError> {
     let mut dial = Dial { timeout: global.dial_timeout, token: None };
     if !global.user.is_empty() {
-        dial.token = Some(authenticate(global, &dial).await?);
+        dial.token = authenticate(global, &dial).await?;
     }
     let mut endpoints = global.endpoints.clone();
     if global.target_leader {
@@ -183,16 +187,19 @@ async fn open_pool(global: &Global) -> Result<Pool, BenchError> {
     Pool::open(&endpoints, global.conns, global.clients, &dial).await
 }
 
-async fn authenticate(global: &Global, dial: &Dial) -> Result<HeaderValue, BenchError> {
+/// The token of `--user`; none when the server wants no authentication, which etcd's clients take as consent.
+async fn authenticate(global: &Global, dial: &Dial) -> Result<Option<HeaderValue>, BenchError> {
     let failed = |reason: String| BenchError::User { user: global.user.clone(), reason };
     let (name, password) = match global.user.split_once(':') {
         Some((name, password)) => (name, password.to_owned()),
         None => (global.user.as_str(), ask_password().map_err(|error| failed(error.to_string()))?),
     };
     let mut caller = Connection::open(&global.endpoints[0], dial).await?.caller();
-    let token =
-        cluster::authenticate(&mut caller, name, &password).await.map_err(|e| failed(e.to_string()))?;
-    HeaderValue::from_str(&token).map_err(|error| failed(error.to_string()))
+    match cluster::authenticate(&mut caller, name, &password).await {
+        Ok(token) => HeaderValue::from_str(&token).map(Some).map_err(|error| failed(error.to_string())),
+        Err(CallError::Status { message, .. }) if message == EtcdError::AuthNotEnabled.message() => Ok(None),
+        Err(error) => Err(failed(error.to_string())),
+    }
 }
 
 /// Reads a line from the terminal without showing it.
@@ -251,9 +258,10 @@ fn part_text(global: &Global, part: &Part) -> String {
     let precision = if global.precise { Precision::Shortest } else { Precision::Four };
     let mut text = part.heading.map_or_else(String::new, |heading| format!("{heading}\n"));
     text.push_str(&part.report.text(precision));
+    text.push_str(part.ending);
     // Without the flag the output is etcd's and nothing else.
     if !part.costs.servers.is_empty() {
-        text.push_str("\nCost:\n");
+        text.push_str(if text.ends_with("\n\n") { "Cost:\n" } else { "\nCost:\n" });
         let of_client = part.costs.client.iter().map(|cost| ("Client", cost));
         for (who, cost) in part.costs.servers.iter().map(|cost| ("Server", cost)).chain(of_client) {
             let line = format!(

@@ -57,6 +57,7 @@ impl Seconds {
             writeln!(table, "{second},{least},{average},{most},{}", row.count)
                 .expect("a string takes all that is written");
         }
+        table.push('\n');
         table
     }
 }
@@ -79,6 +80,7 @@ UNIX-SECOND,MIN-LATENCY-MS,AVG-LATENCY-MS,MAX-LATENCY-MS,AVG-THROUGHPUT
 1795230007,1.2ms,2.15ms,3.1ms,2
 1795230008,0s,0s,0s,0
 1795230009,2ms,2ms,2ms,1
+
 ";
         assert_eq!(seconds.table(), expected);
     }

@@ -62,7 +62,8 @@ pub(crate) async fn run(session: &Session<'_>, flags: &Put) -> Result<(), BenchE
     let load = load::run(&session.pool, plan, puts);
     let (report, _) = with_compaction(load, compaction).await?;
     let costs = meter.finish(report.successes())?;
-    let part = Part { name: "PUT", heading: None, report, costs, extra: serde_json::Map::new() };
+    let part =
+        Part { name: "PUT", heading: None, ending: "\n", report, costs, extra: serde_json::Map::new() };
     run::print(global, &[part])?;
     if flags.check_hashkv {
         let summary = cluster::hash_summary(&mut session.pool.caller(0)).await?;

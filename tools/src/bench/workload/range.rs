@@ -168,7 +168,7 @@ pub(crate) async fn run(session: &Session<'_>, flags: &Range) -> Result<(), Benc
             );
         }
     }
-    run::print(global, &[Part { name: "RANGE", heading: Some(heading), report, costs, extra }])
+    run::print(global, &[Part { name: "RANGE", heading: Some(heading), ending: "", report, costs, extra }])
 }
 
 #[cfg(test)]

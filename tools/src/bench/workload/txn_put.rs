@@ -74,7 +74,14 @@ pub(crate) async fn run(session: &Session<'_>, flags: &TxnPut) -> Result<(), Ben
     let costs = meter.finish(report.successes())?;
     run::print(
         global,
-        &[Part { name: "TXN-PUT", heading: None, report, costs, extra: serde_json::Map::new() }],
+        &[Part {
+            name: "TXN-PUT",
+            heading: None,
+            ending: "\n",
+            report,
+            costs,
+            extra: serde_json::Map::new(),
+        }],
     )
 }
 

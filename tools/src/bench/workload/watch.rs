@@ -58,7 +58,7 @@ pub(crate) async fn run(session: &Session<'_>, flags: &Watch) -> Result<(), Benc
     let costs = meter.finish(created.successes())?;
     let extra = serde_json::Map::new();
     let heading = Some("Watch creation summary:");
-    let creation = Part { name: "WATCH-MAKE", heading, report: created, costs, extra };
+    let creation = Part { name: "WATCH-MAKE", heading, ending: "", report: created, costs, extra };
 
     let meter = session.meter()?;
     let (events, puts) = exchange(session, flags, &keys, streams).await?;
@@ -67,7 +67,10 @@ pub(crate) async fn run(session: &Session<'_>, flags: &Watch) -> Result<(), Benc
     let mut extra = serde_json::Map::new();
     extra.insert("puts".to_owned(), serde_json::to_value(&puts).map_err(std::io::Error::from)?);
     let heading = Some("Watch events received summary:");
-    run::print(session.global, &[creation, Part { name: "WATCH-PUT", heading, report: events, costs, extra }])
+    run::print(
+        session.global,
+        &[creation, Part { name: "WATCH-PUT", heading, ending: "", report: events, costs, extra }],
+    )
 }
 
 /// Opens all streams and creates all watchers; watcher i of all watches key i modulo their number.
