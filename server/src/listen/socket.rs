@@ -108,3 +108,18 @@ impl AsyncWrite for Stream {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn accepted_sockets_send_at_once_and_are_watched() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let _client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let stream = Stream::tcp(listener.accept().await.unwrap().0, Duration::from_secs(10));
+        let Inner::Tcp(socket) = &stream.inner else { panic!("TCP") };
+        assert!(socket.nodelay().unwrap());
+        assert!(rustix::net::sockopt::socket_keepalive(socket).unwrap());
+    }
+}

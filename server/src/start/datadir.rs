@@ -119,7 +119,11 @@ fn inspect(data_dir: &Path) -> Result<(), DataDirError> {
             "member" => member = true,
             "proxy" => return Err(DataDirError::Proxy(data_dir.join(name))),
             _ => {
-                tracing::warn!(filename = name, "data-dir" = shown, "found invalid file under data directory")
+                tracing::warn!(
+                    filename = name,
+                    "data-dir" = shown,
+                    "found invalid file under data directory"
+                );
             }
         }
     }
@@ -162,7 +166,6 @@ fn refuse_go_etcd(member: &Path, log: &Path) -> Result<(), DataDirError> {
     }
     for name in list(log)?.into_iter().filter(|name| is_segment(name)) {
         let path = log.join(name);
-        // A record's length takes 56 bits; the rest of the word tells its padding and is never more than 0x87.
         let is_go = bytes_at(&path, 8)?.is_some_and(|bytes| bytes[..3] == GO_LOG_RECORD);
         if is_go {
             return Err(DataDirError::GoEtcd { path, what: "the log" });
