@@ -156,10 +156,10 @@ fn members(lines: &mut Lines<'_>, response: &pb::MemberListResponse) {
     for member in &response.members {
         lines.line("ID", member.id);
         lines.quoted("Name", member.name.as_bytes());
-        for url in &member.peer_ur_ls {
+        for url in &member.peer_urls {
             lines.quoted("PeerURL", url.as_bytes());
         }
-        for url in &member.client_ur_ls {
+        for url in &member.client_urls {
             lines.quoted("ClientURL", url.as_bytes());
         }
         lines.line("IsLearner", member.is_learner);

@@ -156,8 +156,8 @@ fn time_to_live(o: &mut Object<'_>, response: &pb::LeaseTimeToLiveResponse) {
 fn member(o: &mut Object<'_>, member: &pb::Member) {
     o.number_if("ID", member.id);
     o.string_if("name", &member.name);
-    o.strings_if("peerURLs", &member.peer_ur_ls);
-    o.strings_if("clientURLs", &member.client_ur_ls);
+    o.strings_if("peerURLs", &member.peer_urls);
+    o.strings_if("clientURLs", &member.client_urls);
     o.bool_if("isLearner", member.is_learner);
 }
 
@@ -175,8 +175,8 @@ fn hex_members(o: &mut Object<'_>, response: &pb::MemberListResponse) {
     o.objects("members", &response.members, |o, member| {
         o.string("ID", &hex(member.id));
         o.string("name", member.name.as_bytes());
-        o.strings("peerURLs", &member.peer_ur_ls);
-        o.strings("clientURLs", &member.client_ur_ls);
+        o.strings("peerURLs", &member.peer_urls);
+        o.strings("clientURLs", &member.client_urls);
         o.bool_if("isLearner", member.is_learner);
     });
 }

@@ -21,8 +21,8 @@ pub(super) fn members(response: &pb::MemberListResponse) -> Rows {
             format!("{:x}", member.id),
             state.to_owned(),
             member.name.clone(),
-            member.peer_ur_ls.join(","),
-            member.client_ur_ls.join(","),
+            member.peer_urls.join(","),
+            member.client_urls.join(","),
             member.is_learner.to_string(),
         ]
     };

@@ -30,6 +30,18 @@ pub(super) struct CompactionPace {
     pub(super) pause: Duration,
 }
 
+/// Rows of one step at the most: scattered rows cost a page each, and a step holds up the writes behind it.
+const MAX_STEP_ROWS: usize = 128;
+
+impl CompactionPace {
+    /// `limit` rows between pauses of `pause`, in steps that are short enough for the writes between them.
+    pub(super) fn new(limit: usize, pause: Duration) -> Self {
+        let rows = limit.clamp(1, MAX_STEP_ROWS);
+        let steps = limit.max(1).div_ceil(rows);
+        Self { rows, pause: pause / u32::try_from(steps).unwrap_or(u32::MAX) }
+    }
+}
+
 /// The apply thread's state; see the module's description.
 pub(super) struct ApplyThread {
     pub(super) applier: Applier,

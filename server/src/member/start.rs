@@ -216,7 +216,7 @@ fn run(
         leases: leases.clone(),
         checkpointer,
         quota: Arc::clone(&quota),
-        pace: CompactionPace { rows: config.compaction_batch_limit, pause: config.compaction_sleep_interval },
+        pace: CompactionPace::new(config.compaction_batch_limit, config.compaction_sleep_interval),
         warning: config.warning_apply_duration,
         on_applied: observers.applied,
         on_changes: observers.changes,
