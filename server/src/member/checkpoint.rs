@@ -32,9 +32,9 @@ impl Checkpointer {
         on_checkpoint: impl Fn(Duration) + Send + 'static,
     ) -> std::io::Result<(Self, std::thread::JoinHandle<()>)> {
         let (wake, woken) = bounded(1);
-        let thread = std::thread::Builder::new()
-            .name("checkpoint".into())
-            .spawn(move || run(&db, &wal, &shared, &woken, on_checkpoint))?;
+        let watched = Arc::clone(&shared);
+        let thread =
+            super::start::spawn("checkpoint", &watched, move || run(&db, &wal, &shared, &woken, on_checkpoint))?;
         Ok((Self { wake, bytes: 0, last: Instant::now() }, thread))
     }
 

@@ -237,8 +237,8 @@ fn run(
         },
     };
     let threads = vec![
-        spawn("raft", move || raft_thread.run())?,
-        spawn("apply", move || apply_thread.run())?,
+        spawn("raft", &shared, move || raft_thread.run())?,
+        spawn("apply", &shared, move || apply_thread.run())?,
         checkpoint_thread,
     ];
     let member = Member(Arc::new(Inner {
@@ -258,8 +258,19 @@ fn run(
     Ok((member.clone(), Running { member, wal, threads: Mutex::new(threads), tasks: Mutex::new(tasks) }))
 }
 
-fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {
-    std::thread::Builder::new().name(name.into()).spawn(run)
+/// Starts a thread without which the member cannot go on: should it panic (where panics do not end the process), the
+/// member says so and stops, instead of leaving its clients to their time-outs.
+pub(super) fn spawn(
+    name: &'static str,
+    shared: &Arc<Shared>,
+    run: impl FnOnce() + Send + 'static,
+) -> std::io::Result<JoinHandle<()>> {
+    let shared = Arc::clone(shared);
+    std::thread::Builder::new().name(name.into()).spawn(move || {
+        if std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)).is_err() {
+            shared.fail(format!("the {name} thread has panicked"));
+        }
+    })
 }
 
 /// The part of the log that raft needs: what the store does not hold yet.
