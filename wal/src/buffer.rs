@@ -67,11 +67,13 @@ impl AlignedBuffer {
     }
 
     /// Takes the buffer apart for a writer that needs the vector itself: the vector and where the content starts.
+    #[cfg(any(test, target_os = "linux"))]
     pub(crate) fn into_parts(self) -> (Vec<u8>, usize) {
         (self.raw, self.start)
     }
 
     /// Puts back what [`AlignedBuffer::into_parts`] gave.
+    #[cfg(any(test, target_os = "linux"))]
     pub(crate) fn from_parts(raw: Vec<u8>, start: usize) -> AlignedBuffer {
         assert!(start <= raw.len(), "parts of another buffer");
         AlignedBuffer { raw, start }

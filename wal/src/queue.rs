@@ -26,6 +26,7 @@ pub(crate) type RingWaker = Box<dyn Fn() + Send + Sync>;
 enum Sleeper {
     Awake,
     Parked,
+    #[cfg_attr(not(target_os = "linux"), allow(dead_code))]
     Ringing,
 }
 

@@ -4,16 +4,19 @@
 //! and has up to two in flight: while one is being made durable, the next is on its way. Which one is used is decided
 //! at the start, with a real write: containers often refuse io_uring.
 //!
-//! Which is the better one was measured with `examples/figures.rs` (ext4 on a virtual disk, 300-byte entries, direct
-//! I/O; the best of 25 turns, because the machine was shared):
+//! Which is the better one was measured with `examples/figures.rs`: ext4 on a virtual disk, 300-byte entries, direct
+//! I/O, turns of 0.1 s. The machine was shared and busy, so both the best turn and the median are given:
 //!
-//! | appenders | ring, 2 in flight: p50, appends/s | blocking: p50, appends/s |
+//! | appenders | ring, 2 in flight: p50 best / median | blocking: p50 best / median |
 //! | ---: | --- | --- |
-//! | 1 | 29 µs, 29,000 | 40 µs, 22,000 |
-//! | 64 | 60 µs, 715,000 | 88 µs, 160,000 to 620,000 |
-//! | 1,000 | 267 µs, 2,500,000 | 353 µs, 630,000 to 2,100,000 |
+//! | 1 | 29 / 1353 µs | 40 / 852 µs |
+//! | 64 | 60 / 64 µs | 88 / 3427 µs |
+//! | 1,000 | 267 / 406 µs | 353 / 2019 µs |
 //!
-//! With one group in flight the ring is no better than the blocking call when many append: the gain is the overlap.
+//! So the ring is the default: the second group in flight pays as soon as several append, and costs a lone appender
+//! nothing on a free machine. Its weak side: a synced direct write through the ring is completed by a worker of the
+//! kernel. Where all cores are taken and the log's thread has a higher priority than that worker, it waited for
+//! milliseconds and the blocking call (60 µs) was the better one.
 
 mod plain;
 #[cfg(target_os = "linux")]

@@ -6,7 +6,7 @@
 
 use std::future::{Future, poll_fn};
 use std::io;
-use std::path::PathBuf;
+use std::path::Path;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -38,7 +38,7 @@ pub(crate) struct RingWriter {
     runtime: tokio_uring::Runtime,
     slots: usize,
     direct: bool,
-    directory: PathBuf,
+    directory: Rc<Path>,
     rung: Arc<Notify>,
 }
 
@@ -72,7 +72,7 @@ impl RingWriter {
             runtime,
             slots,
             direct: device.is_direct(),
-            directory: device.directory().to_path_buf(),
+            directory: device.directory().into(),
             rung,
         })
     }

@@ -75,6 +75,17 @@ fn a_log_that_fails_inline_stays_failed() {
     assert!(matches!(wal.close(), Err(WalError::Poisoned(_))));
 }
 
+/// A callback that panics takes the log's thread with it: nobody must wait for a ticket after that.
+#[test]
+fn a_panic_in_a_callback_closes_the_log() {
+    let on_durable = Arc::new(|_: Result<u64, WalError>| panic!("expected by this test"));
+    let config = Config { on_durable, ..tiny().0 };
+    let wal = Wal::create(Arc::new(RecordingDevice::new()), config, b"").unwrap();
+    wal.append(entries(1..=1, 1, 10), 1).unwrap();
+    assert!(matches!(wal.close(), Err(WalError::Thread { .. })));
+    assert!(matches!(wal.append(entries(2..=2, 1, 10), 2), Err(WalError::Poisoned(_))));
+}
+
 #[test]
 fn a_group_behind_a_failed_one_is_not_acknowledged() {
     let device = Arc::new(RecordingDevice::new());

@@ -101,6 +101,82 @@ fn without_syncs_everything_else_is_as_ever() {
     exercise(WriterChoice::Auto, DirectIo::Auto, true, WriterKind::Blocking);
 }
 
+/// The child of the test below: appends and says what is durable until it is killed.
+#[test]
+#[ignore = "runs only as the child of the_process_is_killed"]
+fn appends_until_killed() {
+    let Ok(path) = std::env::var("HOLDFAST_WAL_TEST_DIRECTORY") else { return };
+    let writer = if path.ends_with("ring") { WriterChoice::Ring } else { WriterChoice::Blocking };
+    let on_durable = Arc::new(|result: Result<u64, WalError>| println!("durable {}", result.unwrap()));
+    let config = Config { writer, on_durable, ..tiny().0 };
+    let wal = Wal::create(device(Path::new(&path), DirectIo::Auto), config, b"killed").unwrap();
+    for index in 1.. {
+        wal.append(entries(index..=index, 1, 200), index).unwrap();
+        if index % 64 == 0 {
+            wal.release(index - 50).unwrap();
+            std::thread::sleep(std::time::Duration::from_micros(300));
+        }
+    }
+}
+
+/// A process is killed in the middle of its writes, again and again: all that it said is there.
+#[test]
+fn the_process_is_killed() {
+    use std::io::{BufRead, BufReader};
+    for (round, kind) in ["blocking", "ring"].iter().cycle().take(6).enumerate() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join(kind);
+        let mut child = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "files::appends_until_killed", "--ignored", "--nocapture"])
+            .env("HOLDFAST_WAL_TEST_DIRECTORY", &path)
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut said = 0;
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+        let mut hear = |until: u64| {
+            for line in lines.by_ref() {
+                if let Some(ticket) = line.strip_prefix("durable ") {
+                    said = ticket.parse().unwrap();
+                }
+                if said >= until {
+                    break;
+                }
+            }
+        };
+        hear(500 + round as u64 * 97);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        hear(u64::MAX);
+        let (wal, recovered) = Wal::open(device(&path, DirectIo::Auto), tiny().0).unwrap();
+        let model = Model::of(&recovered);
+        assert!(said >= 500 && model.last() >= said, "{said} was said, {} is there", model.last());
+        let expected = entries(model.start.index + 1..=model.last(), 1, 200).entries;
+        assert_eq!(model.entries, expected);
+        wal.append(entries(model.last() + 1..=model.last() + 1, 1, 10), 1).unwrap();
+        wal.close().unwrap();
+    }
+}
+
+/// The segment is gone when the ring wants to write to it: an error as any other.
+#[test]
+fn a_ring_that_fails_poisons_the_log() {
+    let directory = tempfile::tempdir().unwrap();
+    let (config, reports) = tiny();
+    let config = Config { writer: WriterChoice::Ring, ..config };
+    let wal = Wal::create(device(directory.path(), DirectIo::Auto), config, b"").unwrap();
+    if wal.stats().writer != WriterKind::Ring {
+        eprintln!("SKIPPED: no ring here: {}", wal.stats().writer_reason);
+        return;
+    }
+    fs::remove_file(directory.path().join(SegmentName::Segment(1).to_string())).unwrap();
+    wal.append(entries(1..=1, 1, 10), 1).unwrap();
+    reports.wait_for(1);
+    assert!(matches!(reports.errors()[..], [WalError::Device(_)]));
+    assert!(matches!(wal.append(entries(2..=2, 1, 10), 2), Err(WalError::Poisoned(_))));
+    assert!(matches!(wal.close(), Err(WalError::Poisoned(_))));
+}
+
 #[test]
 fn a_log_in_use_is_not_opened_twice() {
     let directory = tempfile::tempdir().unwrap();
