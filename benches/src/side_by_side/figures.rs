@@ -18,7 +18,7 @@ pub(crate) struct Load {
 }
 
 /// Everything that was measured.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Measured {
     /// One run for each round.
     pub(crate) runs: BTreeMap<(Phase, Subject), Vec<Run>>,

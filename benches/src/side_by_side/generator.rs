@@ -50,11 +50,12 @@ impl Run {
     fn read(report: &Value) -> Option<Self> {
         let number = |value: &Value| value.as_f64();
         let server = report["servers"].get(0)?;
+        number(&report["successes"]).filter(|&count| count > 0.0)?;
         let slowest = number(&report["slowest_secs"])?;
         Some(Self {
             throughput: number(&report["requests_per_sec"])?,
-            p50: number(&report["percentiles_secs"]["p50"])?,
-            // Of fewer than a hundred requests the slowest is all that can be said.
+            // Of too few requests for a percentile the slowest is all that can be said.
+            p50: number(&report["percentiles_secs"]["p50"]).unwrap_or(slowest),
             p99: number(&report["percentiles_secs"]["p99"]).unwrap_or(slowest),
             slowest,
             server_cpu_us: number(&server["cpu_us_per_op"])?,
@@ -86,7 +87,7 @@ impl Generator {
         let document: Value = serde_json::from_str(&output).map_err(|error| self.failed(arguments, error))?;
         let report = &document["reports"][0];
         let run = Run::read(report)
-            .ok_or_else(|| self.failed(arguments, format!("too little succeeded: {report}")))?;
+            .ok_or_else(|| self.failed(arguments, format!("nothing succeeded: {report}")))?;
         if let Some(found) = report["keys_found"].as_u64() {
             let read = report["successes"].as_u64().unwrap_or(0);
             // The floor has no keys; a server that has not kept what it acknowledged is not worth measuring.
@@ -149,7 +150,7 @@ mod tests {
 
     fn report() -> Value {
         json!({
-            "requests_per_sec": 20_000.0, "slowest_secs": 0.5, "failures": 3,
+            "requests_per_sec": 20_000.0, "slowest_secs": 0.5, "successes": 9, "failures": 3,
             "percentiles_secs": {"p50": 0.01, "p99": 0.02},
             "servers": [{"cpu_us_per_op": 40.0, "rss_anonymous_bytes": 7, "rss_file_bytes": 8}],
             "client": {"cpu_us_per_op": 5.0},
@@ -175,6 +176,7 @@ mod tests {
     fn a_report_without_successes_is_none() {
         let mut report = report();
         report["percentiles_secs"] = json!({});
+        report["successes"] = json!(0);
         assert_eq!(Run::read(&report), None);
     }
 }

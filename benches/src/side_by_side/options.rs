@@ -73,7 +73,7 @@ impl Options {
                 lone_puts: 1_000,
                 paced_secs: 2,
                 load_keys: 50_000,
-                wide_ranges: 3,
+                wide_ranges: 5,
                 settle_secs: 2,
             }
         } else {

@@ -1,6 +1,6 @@
 //! The phases, and the rounds in which they are measured.
 
-use std::{collections::BTreeMap, path::Path, thread, time::Duration};
+use std::{path::Path, thread, time::Duration};
 
 use super::{
     cores::Cores,
@@ -97,9 +97,8 @@ pub(crate) struct Bench<'a> {
 }
 
 impl Bench<'_> {
-    /// Runs everything.
-    pub(crate) fn measure(&self) -> Result<Measured, HarnessError> {
-        let mut runs: BTreeMap<(Phase, Subject), Vec<Run>> = BTreeMap::new();
+    /// Runs everything. What is measured stands in `measured` even when something fails later.
+    pub(crate) fn measure(&self, measured: &mut Measured) -> Result<(), HarnessError> {
         for round in 0..self.sizes.rounds {
             let mut order = [Subject::Floor, Subject::Holdfast, Subject::Etcd];
             if round % 2 == 1 {
@@ -108,18 +107,18 @@ impl Bench<'_> {
             for subject in order {
                 eprintln!("round {} of {}: {}", round + 1, self.sizes.rounds, subject.name());
                 for (phase, run) in self.round(subject)? {
-                    runs.entry((phase, subject)).or_default().push(run);
+                    measured.runs.entry((phase, subject)).or_default().push(run);
                 }
             }
         }
-        let mut loads = BTreeMap::new();
         if self.sizes.load_keys > 0 {
             for subject in [Subject::Holdfast, Subject::Etcd] {
                 eprintln!("load of {} keys: {}", self.sizes.load_keys, subject.name());
-                loads.insert(subject, self.load(subject)?);
+                measured.load_keys = self.sizes.load_keys;
+                measured.loads.insert(subject, self.load(subject)?);
             }
         }
-        Ok(Measured { runs, loads, load_keys: self.sizes.load_keys })
+        Ok(())
     }
 
     fn generator(&self) -> Generator {

@@ -10,6 +10,7 @@ use clap::Parser;
 
 use super::{
     cores::Cores,
+    figures::Measured,
     guard::{self, Folder},
     machine,
     options::Options,
@@ -88,9 +89,13 @@ fn execute(options: &Options) -> Result<(), HarnessError> {
     let programs = Programs::prepare(options, folder.path())?;
     let bench = Bench { programs: &programs, data_root: folder.path(), cores, sizes: options.sizes() };
     let machine = machine::describe(folder.path());
-    let measured = bench.measure()?;
+    let mut measured = Measured::default();
+    let outcome = bench.measure(&mut measured);
     let text = format!("{machine} {}\n\n{}", conditions(options, cores), table::render(&measured));
-    println!("{text}");
+    if !measured.runs.is_empty() {
+        println!("{text}");
+    }
+    outcome?;
     if options.write_readme {
         readme::write(&readme_path(&workspace()), &text)?;
     }
