@@ -150,7 +150,6 @@ fn run(path: &std::path::Path, keys: u64) -> Result<(), Box<dyn std::error::Erro
         black_box(snapshot.count(LIVE, &key, Some(b"/registry/things/9"))?);
     }
     start.report("count to the end of live", keys / 10);
-    drop(cursor);
     drop(snapshot);
 
     let mut next = keys;
