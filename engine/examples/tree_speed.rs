@@ -44,11 +44,24 @@ fn record_key(n: u64) -> [u8; 17] {
     key
 }
 
-fn report(what: &str, operations: u64, took: Duration) {
-    println!(
-        "{what:<44} {:>9.3} µs each, {operations} in {took:.2?}",
-        took.as_secs_f64() * 1e6 / operations as f64
-    );
+/// Wall clock, and processor time of this thread where the system tells it: the machine may be busy.
+struct Watch(Instant, Duration);
+
+impl Watch {
+    fn start() -> Self {
+        Self(Instant::now(), Self::on_cpu())
+    }
+
+    fn on_cpu() -> Duration {
+        let stat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+        Duration::from_nanos(stat.split(' ').next().and_then(|ns| ns.parse().ok()).unwrap_or(0))
+    }
+
+    fn report(&self, what: &str, operations: u64) {
+        let (wall, cpu) = (self.0.elapsed(), Self::on_cpu().saturating_sub(self.1));
+        let each = |took: Duration| took.as_secs_f64() * 1e6 / operations as f64;
+        println!("{what:<42} {:>9.3} µs wall {:>9.3} µs cpu  × {operations}", each(wall), each(cpu));
+    }
 }
 
 fn put_both(
@@ -83,14 +96,14 @@ fn run(path: &std::path::Path, keys: u64) -> Result<(), Box<dyn std::error::Erro
     let db = Db::open(file, SPECS, DbOptions::default())?;
     let mut numbers = Numbers(1);
 
-    let start = Instant::now();
+    let start = Watch::start();
     for from in (0..keys).step_by(BATCH as usize) {
         put_both(&db, from, BATCH.min(keys - from), |n| n)?;
     }
-    report("load, batches of 500, two puts each", keys * 2, start.elapsed());
-    let start = Instant::now();
+    start.report("load, batches of 500, two puts each", keys * 2);
+    let start = Watch::start();
     db.checkpoint()?;
-    report("checkpoint after the load", 1, start.elapsed());
+    start.report("checkpoint after the load", 1);
     let stats = db.stats();
     let bytes = keys * (17 + 310 + 32 + 48);
     println!(
@@ -102,62 +115,63 @@ fn run(path: &std::path::Path, keys: u64) -> Result<(), Box<dyn std::error::Erro
 
     let snapshot = db.snapshot();
     for round in ["cold", "warm"] {
-        let start = Instant::now();
+        let start = Watch::start();
         for _ in 0..keys {
             black_box(snapshot.get(LIVE, &live_key(numbers.below(keys)))?);
         }
-        report(&format!("get live, random, {round}"), keys, start.elapsed());
+        start.report(&format!("get live, random, {round}"), keys);
     }
-    let start = Instant::now();
+    let start = Watch::start();
     for _ in 0..keys {
         black_box(snapshot.get(RECORDS, &record_key(numbers.below(keys)))?);
     }
-    report("get record, random", keys, start.elapsed());
-    let start = Instant::now();
+    start.report("get record, random", keys);
+    let start = Watch::start();
     for n in 0..keys {
         black_box(live_key(black_box(n)));
     }
-    report("(making such a key)", keys, start.elapsed());
-    let start = Instant::now();
+    start.report("(making such a key)", keys);
+    let start = Watch::start();
     for _ in 0..keys {
         black_box(db.snapshot());
     }
-    report("snapshot, pinned and dropped", keys, start.elapsed());
-    let start = Instant::now();
+    start.report("snapshot, pinned and dropped", keys);
+    let start = Watch::start();
     let mut cursor = snapshot.cursor(LIVE);
     cursor.seek_first()?;
     while let Some(entry) = cursor.entry()? {
         black_box(entry);
         cursor.next()?;
     }
-    report("cursor step over live", keys, start.elapsed());
-    let start = Instant::now();
+    start.report("cursor step over live", keys);
+    let start = Watch::start();
     for _ in 0..keys / 10 {
         let key = live_key(numbers.below(keys));
         black_box(snapshot.count(LIVE, &key, Some(b"/registry/things/9"))?);
     }
-    report("count to the end of live", keys / 10, start.elapsed());
-    drop((cursor, snapshot));
+    start.report("count to the end of live", keys / 10);
+    drop(snapshot);
 
     let mut next = keys;
     for (batch, rounds) in [(1, 20_000), (10, 5000), (100, 2000), (500, 600)] {
-        let start = Instant::now();
+        let start = Watch::start();
         for round in 0..rounds {
             put_both(&db, next, batch, |_| numbers.below(keys))?;
             next += batch;
             if round % (rounds / 4) == rounds / 4 - 1 {
-                let start = Instant::now();
+                let start = Watch::start();
                 db.checkpoint()?;
-                println!("  checkpoint {:.2?}", start.elapsed());
+                start.report("  checkpoint", 1);
             }
         }
-        report(&format!("overwrite, batches of {batch}, per publish"), rounds, start.elapsed());
+        start.report(&format!("overwrite, batches of {batch}, per publish"), rounds);
     }
     println!("{:#?}", db.stats());
-    let start = Instant::now();
+    let start = Watch::start();
     let checked = db.check();
-    println!("check: {:.2?}, {} faults", start.elapsed(), checked.faults.len());
-    let start = Instant::now();
+    start.report("check", 1);
+    println!("{} faults", checked.faults.len());
+    let start = Watch::start();
     let mut deleted = 0;
     for from in (0..keys).step_by(1000) {
         let mut txn = db.write();
@@ -166,14 +180,14 @@ fn run(path: &std::path::Path, keys: u64) -> Result<(), Box<dyn std::error::Erro
         }
         txn.publish()?;
     }
-    report("delete all of live, batches of 1000", deleted, start.elapsed());
-    let start = Instant::now();
+    start.report("delete all of live, batches of 1000", deleted);
+    let start = Watch::start();
     db.checkpoint()?;
-    report("checkpoint after that", 1, start.elapsed());
+    start.report("checkpoint after that", 1);
     drop(db);
-    let start = Instant::now();
+    let start = Watch::start();
     let db = Db::open(Arc::new(MappedFile::open(path, 1 << 40)?), SPECS, DbOptions::default())?;
-    report("open", 1, start.elapsed());
+    start.report("open", 1);
     println!("{:?}", db.stats());
     Ok(())
 }

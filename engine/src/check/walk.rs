@@ -1,9 +1,7 @@
 //! Walking over one tree.
 
 use super::ledger::Ledger;
-use crate::page::{
-    Checked, Child, Fault, LeafCell, Node, RunRef, Stored, UNPLACED, checksum, key_head, read_run,
-};
+use crate::page::{Checked, Child, Fault, LeafCell, Node, RunRef, Stored, UNPLACED, key_head, read_run};
 use crate::tree::{StampFn, TreeView};
 
 /// The walk over one tree.
@@ -87,17 +85,15 @@ impl<'a> Walk<'_, 'a> {
         let node = if child.page & UNPLACED == 0 {
             self.ledger.used(child.page, 1)?;
             let bytes = self.view.reader.pages.raw(child.page, 1)?;
-            if checksum(bytes) != child.checksum {
-                return Err(Fault::page(child.page, "its checksum is not the one that its parent holds"));
-            }
+            self.view.reader.pages.compare(child.page, child.checksum, bytes)?;
             let node = Node::of(bytes)?;
             node.expect(self.view.tree, level, child.page)?;
             self.not_from_later(child.page, node.txn())?;
+            node.validate()?;
             node
         } else {
             self.view.reader.node(self.view.tree, level, child)?
         };
-        node.validate()?;
         let Some(first) = (node.first_keyed() < node.count()).then(|| node.first_keyed()) else {
             return Ok(node);
         };
@@ -163,9 +159,7 @@ impl<'a> Walk<'_, 'a> {
         let bytes = pages.raw(run.page, count)?;
         self.ledger.used(run.page, count)?;
         walked.pages += count;
-        if checksum(bytes) != run.checksum {
-            return Err(Fault::page(run.page, "its checksum is not the one that its entry holds"));
-        }
+        pages.compare(run.page, run.checksum, bytes)?;
         self.not_from_later(run.page, run.txn)?;
         let (key, value) = read_run(bytes, pages.geometry, self.view.tree, run)?;
         if !key.starts_with(inline) || inline.len() != key.len().min(pages.geometry.inline_key()) {

@@ -19,7 +19,9 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use memmap2::{MmapOptions, MmapRaw};
-use rustix::fs::{FallocateFlags, FlockOperation};
+#[cfg(not(target_vendor = "apple"))]
+use rustix::fs::FallocateFlags;
+use rustix::fs::FlockOperation;
 
 use super::{FileError, PageFile};
 
@@ -95,12 +97,19 @@ impl MappedFile {
 
     /// Allocates `[from, to)` on the disk. Where the file system cannot, the file is only made longer:
     /// then a full disk shows at the write.
+    #[cfg(not(target_vendor = "apple"))]
     fn allocate(&self, from: u64, to: u64) -> Result<(), Error> {
         match rustix::fs::fallocate(&self.file, FallocateFlags::empty(), from, to - from) {
             Ok(()) => Ok(()),
             Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => self.file.set_len(to),
             Err(e) => Err(e.into()),
         }
+    }
+
+    /// Makes the file longer: a full disk shows at the write.
+    #[cfg(target_vendor = "apple")]
+    fn allocate(&self, _from: u64, to: u64) -> Result<(), Error> {
+        self.file.set_len(to)
     }
 }
 

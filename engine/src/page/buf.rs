@@ -1,6 +1,6 @@
 //! Leaves and branches on the heap, where a transaction changes them.
 //!
-//! A page that came from the file is validated when it is copied in, so that in-place editing starts from
+//! A page of the file has been validated when it was first touched, so that in-place editing starts from
 //! sound slots and cells. New cells go below the old ones; holes that removals leave are closed when the
 //! room is needed. The heads in the slots always fit the counted prefix: a key that does not share the
 //! prefix shortens it, and all heads are taken anew.
@@ -94,16 +94,17 @@ impl<'a> Node<'a> {
 
     /// The cell in slot `i`, in pieces.
     pub(crate) fn pieces(self, i: usize) -> Checked<Cell<'a>> {
-        let key = self.inline_key(i)?.inline;
         let cell = self.cell(i)?;
-        let in_run = cell[1] & (IN_RUN >> 8) as u8 != 0;
-        let fixed = match (self.is_leaf(), in_run) {
+        let word = u16::from_le_bytes([cell[0], cell[1]]);
+        let fixed = match (self.is_leaf(), word & IN_RUN != 0) {
             (true, false) => LEAF_FIXED,
             (true, true) => LEAF_RUN_FIXED,
             (false, false) => BRANCH_FIXED,
             (false, true) => BRANCH_LONG_FIXED,
         };
-        Ok(Cell { fixed: &cell[..fixed], key, value: &cell[fixed + key.len()..] })
+        let (fixed, rest) = cell.split_at(fixed);
+        let (key, value) = rest.split_at((word & !IN_RUN) as usize);
+        Ok(Cell { fixed, key, value })
     }
 }
 
@@ -117,9 +118,9 @@ impl PageBuf {
         page
     }
 
-    /// A copy of `node` in `bytes`, which is a page long.
+    /// A copy of `node`, which has been validated, in `bytes`, which is a page long.
     pub(crate) fn copy_of(node: Node<'_>, mut bytes: Box<[u8]>) -> Checked<Self> {
-        let used = node.validate()?;
+        let used = node.used()?;
         bytes.copy_from_slice(node.bytes());
         Ok(Self { bytes, used, loose_stamp: false, new_runs: false })
     }
@@ -154,13 +155,15 @@ impl PageBuf {
         self.taken() + bytes + SLOT_BYTES <= self.geometry().room()
     }
 
-    /// Puts the page's place into its header.
+    /// Puts the page's place into its header, and what is only kept beside it on the heap.
     pub(crate) fn set_place(&mut self, number: u64, txn: u64) {
+        let garbage = self.bytes.len() - self.node().cells_start() - self.used;
+        self.bytes[6..8].copy_from_slice(&(garbage as u16).to_le_bytes());
         Header::write_place(&mut self.bytes, number, txn);
     }
 
     fn set_count(&mut self, count: usize) {
-        self.bytes[4..8].copy_from_slice(&(count as u32).to_le_bytes());
+        self.bytes[4..6].copy_from_slice(&(count as u16).to_le_bytes());
     }
 
     fn set_cells_start(&mut self, at: usize) {

@@ -5,7 +5,8 @@
 //!  1  tree            u8    number of the tree: 0 the free pages, from 1 the named trees
 //!  2  level           u8    0 leaf and run; a branch is one above its children
 //!  3  (zero)          u8
-//!  4  count           u32   leaf: entries; branch: children; run: pages in it
+//!  4  leaf, branch: count u16 (entries or children) · garbage_bytes u16 (among the cells)
+//!     run:          count u32 (pages in it)
 //!  8  number          u64   the page's own number
 //! 16  txn             u64   the transaction that wrote it
 //! 24  leaf, branch: cells_start u32 · prefix_bytes u16 · last_insert u16 (slot in 13 bits, streak in 3)
@@ -36,6 +37,7 @@ pub(crate) struct Header {
     pub(crate) kind: Kind,
     pub(crate) tree: u8,
     pub(crate) level: u8,
+    /// Pages of a run; 0 for an empty leaf or branch.
     pub(crate) count: u32,
     pub(crate) number: u64,
     pub(crate) txn: u64,

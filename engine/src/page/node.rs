@@ -116,7 +116,14 @@ impl<'a> Node<'a> {
 
     pub(crate) fn count(self) -> usize {
         let h = self.header;
-        u32::from_le_bytes([h[4], h[5], h[6], h[7]]) as usize
+        u16::from_le_bytes([h[4], h[5]]) as usize
+    }
+
+    /// Bytes of the cells that are alive. Pages have been validated, or have never left this process.
+    pub(crate) fn used(self) -> Checked<usize> {
+        let garbage = u16::from_le_bytes([self.header[6], self.header[7]]) as usize;
+        let cells = self.bytes.len().checked_sub(self.cells_start());
+        cells.and_then(|cells| cells.checked_sub(garbage)).ok_or_else(|| self.fault("its cells overlap"))
     }
 
     pub(crate) fn number(self) -> u64 {
@@ -263,9 +270,8 @@ impl<'a> Node<'a> {
         size.and_then(|size| cell.get(..size)).ok_or_else(|| self.fault("a cell is cut short"))
     }
 
-    /// Checks that slots and cells lie inside the page and can be edited in place. Returns the bytes that
-    /// the cells take.
-    pub(crate) fn validate(self) -> Checked<usize> {
+    /// Checks that slots and cells lie inside the page and can be edited in place.
+    pub(crate) fn validate(self) -> Checked<()> {
         let slots_end = self.count().checked_mul(SLOT_BYTES).map(|b| b + HEADER_BYTES);
         let cells = self.cells_start();
         if slots_end.is_none_or(|end| end > cells) || cells > self.bytes.len() {
@@ -284,16 +290,19 @@ impl<'a> Node<'a> {
             if at < cells {
                 return Err(self.fault("a cell lies among its slots"));
             }
-            let len = self.cell(i)?.len();
-            if !map.claim(at, len) {
+            let cell = self.pieces(i)?;
+            if !map.claim(at, cell.len()) {
                 return Err(self.fault("its cells overlap"));
             }
-            used += len;
-            if i >= self.first_keyed() && self.inline_key(i)?.inline.len() < self.prefix_bytes() {
+            used += cell.len();
+            if i >= self.first_keyed() && cell.key.len() < self.prefix_bytes() {
                 return Err(self.fault("a key is shorter than the common prefix"));
             }
         }
-        Ok(used)
+        if used != self.used()? {
+            return Err(self.fault("its cells are not as long as it says"));
+        }
+        Ok(())
     }
 }
 

@@ -52,6 +52,31 @@ impl Node<'_> {
         Ok((low, false))
     }
 
+    /// The slot of `key` in a leaf, if it has it. Looks at one cell less than [`Node::lower_bound`]: whether
+    /// the prefix is equal shows when the whole key is compared, and if it is not, any slot is wrong.
+    #[inline]
+    pub(crate) fn find(self, key: &[u8], keys: &impl LongKeys) -> Checked<Option<usize>> {
+        let Some(rest) = key.get(self.prefix_bytes()..) else {
+            return Ok(None);
+        };
+        let head = key_head(rest);
+        let (mut low, mut high) = (0, self.count());
+        while low < high {
+            let middle = usize::midpoint(low, high);
+            let (slot_head, at) = self.slot(middle)?;
+            let order = match slot_head.cmp(&head) {
+                Ordering::Equal => compare(self.tree(), self.inline_key_at(at)?, key, keys)?,
+                order => order,
+            };
+            match order {
+                Ordering::Less => low = middle + 1,
+                Ordering::Greater => high = middle,
+                Ordering::Equal => return Ok(Some(middle)),
+            }
+        }
+        Ok(None)
+    }
+
     /// The child of a branch whose keys include `key`.
     #[inline]
     pub(crate) fn child_for(self, key: &[u8], keys: &impl LongKeys) -> Checked<usize> {

@@ -12,7 +12,7 @@
 //! latched, and recovery is left to the next start, from the log.
 
 use super::Checkpoint;
-use super::db::Shared;
+use super::db::{Shared, Writer};
 use super::place::{grow, recycle, write_blocks};
 use super::root::Root;
 use crate::error::EngineError;
@@ -39,25 +39,17 @@ impl Shared {
 
     /// Step 1; `None` when the newest root is durable already.
     fn begin(&self) -> Result<Option<Begun>, EngineError> {
-        let mut writer = self.take_writer();
+        let mut turn = self.take_turn();
         let newest = self.published.load_full();
         let durable = *self.durable.lock();
-        let begun = if newest.txn == durable.checkpoint.txn {
-            Ok(None)
-        } else {
-            let root = Root { txn: newest.txn + 1, ..Root::clone(&newest) };
-            self.write_free_tree(&mut writer, root, 1 - durable.meta).map(Some)
-        };
-        self.give_back(writer);
-        begun
+        if newest.txn == durable.checkpoint.txn {
+            return Ok(None);
+        }
+        let root = Root { txn: newest.txn + 1, ..Root::clone(&newest) };
+        self.write_free_tree(&mut turn, root, 1 - durable.meta).map(Some)
     }
 
-    fn write_free_tree(
-        &self,
-        writer: &mut super::db::Writer,
-        root: Root,
-        slot: usize,
-    ) -> Result<Begun, EngineError> {
+    fn write_free_tree(&self, writer: &mut Writer, root: Root, slot: usize) -> Result<Begun, EngineError> {
         let mut tree = writer.space.persist(&self.pages, root.txn)?;
         grow(&self.pages, writer.space.high_water, self.limit_bytes)?;
         write_blocks(&self.pages, &mut tree.blocks)?;

@@ -118,8 +118,7 @@ impl Db {
     /// Begins the write transaction, waiting until the one before it is over. A thread that already has one
     /// waits for ever.
     pub fn write(&self) -> WriteTxn {
-        let writer = self.0.take_writer();
-        WriteTxn::new(Arc::clone(&self.0), writer)
+        WriteTxn::new(Arc::clone(&self.0), self.0.take_writer())
     }
 
     /// Makes the newest published root durable: its pages are synced, then a meta page is written and
@@ -134,10 +133,8 @@ impl Db {
     pub fn check(&self) -> CheckReport {
         let (snapshot, space) = {
             // While the writer is here, the newest root and the free pages fit together.
-            let writer = self.0.take_writer();
-            let state = (self.snapshot(), writer.space.clone());
-            self.0.give_back(writer);
-            state
+            let turn = self.0.take_turn();
+            (self.snapshot(), turn.space.clone())
         };
         crate::check::check(&self.0, &snapshot, &space)
     }
@@ -193,6 +190,11 @@ impl Shared {
         self.writer_is_back.notify_one();
     }
 
+    /// Waits for the writer's turn, and has it until the value is dropped.
+    pub(super) fn take_turn(&self) -> Turn<'_> {
+        Turn { shared: self, writer: Some(self.take_writer()) }
+    }
+
     /// The error of everything that would write, once something has failed.
     pub(super) fn poisoned(&self) -> Option<EngineError> {
         self.poison.get().map(|e| EngineError::Poisoned(Box::new(e.clone())))
@@ -214,5 +216,35 @@ impl Shared {
         protected.sort_unstable();
         protected.dedup();
         (protected, durable.checkpoint.txn)
+    }
+}
+
+/// The writer, until this is dropped.
+pub(super) struct Turn<'a> {
+    shared: &'a Shared,
+    writer: Option<Box<Writer>>,
+}
+
+const HAS_WRITER: &str = "a turn has the writer for as long as it lasts";
+
+impl std::ops::Deref for Turn<'_> {
+    type Target = Writer;
+
+    fn deref(&self) -> &Writer {
+        self.writer.as_ref().expect(HAS_WRITER)
+    }
+}
+
+impl std::ops::DerefMut for Turn<'_> {
+    fn deref_mut(&mut self) -> &mut Writer {
+        self.writer.as_mut().expect(HAS_WRITER)
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        if let Some(writer) = self.writer.take() {
+            self.shared.give_back(writer);
+        }
     }
 }

@@ -50,9 +50,9 @@ impl<'a> TreeView<'a> {
             node = self.descend(node, level, node.child_for(key, &self.reader)?)?;
             level -= 1;
         }
-        match node.lower_bound(key, &self.reader)? {
-            (i, true) => self.value(&node.entry(i)?).map(Some),
-            (_, false) => Ok(None),
+        match node.find(key, &self.reader)? {
+            Some(i) => self.value(&node.entry(i)?).map(Some),
+            None => Ok(None),
         }
     }
 

@@ -98,9 +98,7 @@ proptest! {
         let file = Arc::new(MemFile::with_image(build()));
         let db = open(&file);
         let pages = db.stats().pages;
-        for page in 16..pages {
-            db.0.pages.verified.insert(page);
-        }
+        db.0.pages.any_checksum_is_right.store(true, std::sync::atomic::Ordering::Relaxed);
         for (page, byte, value) in changes {
             let page = 16 + page.index(pages as usize - 16);
             // Headers and slots are where damage does most.

@@ -148,7 +148,7 @@ impl Edit<'_> {
             return Ok(self.dirty.page(child.page)?.taken());
         }
         let node = self.pages.node(self.tree, level, child)?;
-        Ok(node.validate()? + node.count() * SLOT_BYTES)
+        Ok(node.used()? + node.count() * SLOT_BYTES)
     }
 
     /// Copies the cells of the right child behind those of the left. The first of a branch gets the

@@ -34,10 +34,13 @@ use super::root::TreeRoot;
 use crate::error::EngineError;
 use crate::page::{FREE_TREE, Fault, Geometry};
 
-/// Most runs kept ready in memory.
-const READY_LIMIT: usize = 4096;
-/// Most runs held in memory outside the tree.
-const HELD_LIMIT: usize = 4096;
+/// Most runs kept ready in memory. A checkpoint puts all of them into the tree while the writer waits, at
+/// about a microsecond each.
+const READY_LIMIT: usize = 1024;
+/// Most runs held in memory outside the tree; the same holds for them.
+const HELD_LIMIT: usize = 1024;
+/// Runs put into the tree at a time, once there are too many.
+const HELD_BATCH: usize = 256;
 /// Runs taken out of the tree at a time.
 const REFILL_RUNS: usize = 64;
 /// Runs looked at, most of them held, before a long run is taken behind the end instead.
@@ -179,7 +182,7 @@ impl Space {
             self.held_after_scan = self.held.len();
         }
         if self.held.len() > HELD_LIMIT {
-            self.hold_in_tree(pages)?;
+            self.hold_in_tree(pages, self.held.len() - HELD_LIMIT + HELD_BATCH)?;
         }
         if self.ready.runs() > READY_LIMIT {
             for (start, count) in self.ready.split_off_upper_half() {
@@ -200,13 +203,13 @@ impl Space {
         }
     }
 
-    /// Puts all held pages into the tree.
-    fn hold_in_tree(&mut self, pages: &Pages) -> Result<(), EngineError> {
-        let mut held = std::mem::take(&mut self.held);
-        self.held_after_scan = 0;
-        self.held_pages = 0;
+    /// Puts the `count` runs that have been held longest into the tree.
+    fn hold_in_tree(&mut self, pages: &Pages, count: usize) -> Result<(), EngineError> {
+        let mut held: Vec<Held> = self.held.drain(..count).collect();
+        self.held_after_scan = self.held_after_scan.saturating_sub(count);
         held.sort_unstable_by_key(|h| h.start);
         for run in held {
+            self.held_pages -= run.pages;
             self.tree.insert(pages, run.start, run.pages)?;
             self.held_in_tree_pages += run.pages;
             self.held_in_tree.insert(run.start, run);

@@ -27,7 +27,7 @@ impl Space {
     /// Puts everything that is free into the tree and gives its changed pages places, as part of
     /// transaction `txn`.
     pub(in crate::tree) fn persist(&mut self, pages: &Pages, txn: u64) -> Result<WrittenTree, EngineError> {
-        self.hold_in_tree(pages)?;
+        self.hold_in_tree(pages, self.held.len())?;
         self.absorb(pages, txn)?;
         let mut own = self.places_for_tree(pages, txn)?;
         let mut blocks = Vec::new();
