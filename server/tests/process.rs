@@ -113,9 +113,16 @@ fn command(dir: &Path, args: &[&str]) -> Command {
     command
 }
 
-/// Status, stdout without libtest's own lines, stderr.
+/// Waits for a process that is to end by itself: status, stdout without libtest's own lines, stderr.
 fn finish(mut command: Command) -> (ExitStatus, String, String) {
-    let output = command.output().unwrap();
+    let child = command.spawn().unwrap();
+    let pid = Pid::from_child(&child);
+    let (done, waiting) = std::sync::mpsc::channel();
+    std::thread::spawn(move || done.send(child.wait_with_output().unwrap()));
+    let output = waiting.recv_timeout(Duration::from_secs(60)).unwrap_or_else(|_| {
+        kill_process(pid, Signal::KILL).unwrap();
+        panic!("the server runs although it should have ended")
+    });
     let stdout = String::from_utf8(output.stdout).unwrap();
     let stdout = stdout.strip_prefix("\nrunning 1 test\n").unwrap_or(&stdout).to_owned();
     (output.status, stdout, String::from_utf8(output.stderr).unwrap())
