@@ -60,7 +60,9 @@ impl Ctl {
     pub(crate) fn run_until(&self, arguments: &[&str], lines: usize, limit: Duration) -> Output {
         let mut running = Running::start(self.command(arguments), "");
         let deadline = Instant::now() + limit;
-        while running.printed_lines() < lines && running.child.try_wait().unwrap().is_none() && Instant::now() < deadline
+        while running.printed_lines() < lines
+            && running.child.try_wait().unwrap().is_none()
+            && Instant::now() < deadline
         {
             thread::sleep(Duration::from_millis(2));
         }
@@ -127,7 +129,8 @@ impl Running {
         for reader in self.readers.drain(..) {
             reader.join().unwrap();
         }
-        let text = |bytes: &std::sync::Mutex<Vec<u8>>| String::from_utf8_lossy(&bytes.lock().unwrap()).into_owned();
+        let text =
+            |bytes: &std::sync::Mutex<Vec<u8>>| String::from_utf8_lossy(&bytes.lock().unwrap()).into_owned();
         Output { code: status.code(), stdout: text(&self.stdout), stderr: text(&self.stderr) }
     }
 }
@@ -139,7 +142,10 @@ impl Drop for Running {
     }
 }
 
-fn take(mut pipe: impl Read + Send + 'static, readers: &mut Vec<JoinHandle<()>>) -> std::sync::Arc<std::sync::Mutex<Vec<u8>>> {
+fn take(
+    mut pipe: impl Read + Send + 'static,
+    readers: &mut Vec<JoinHandle<()>>,
+) -> std::sync::Arc<std::sync::Mutex<Vec<u8>>> {
     let taken = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
     let into = std::sync::Arc::clone(&taken);
     readers.push(thread::spawn(move || {

@@ -118,7 +118,12 @@ impl Client {
     }
 
     /// Sets, clears or lists alarms.
-    pub(crate) async fn alarm(&self, action: i32, member_id: u64, alarm: i32) -> Result<pb::AlarmResponse, Status> {
+    pub(crate) async fn alarm(
+        &self,
+        action: i32,
+        member_id: u64,
+        alarm: i32,
+    ) -> Result<pb::AlarmResponse, Status> {
         let request = pb::AlarmRequest { action, member_id, alarm };
         Ok(limited(self.maintenance.clone().alarm(request)).await?.into_inner())
     }
@@ -134,7 +139,8 @@ pub(crate) async fn limited<T>(call: impl Future<Output = Result<T, Status>>) ->
 
 /// A put as an operation of a transaction.
 pub(crate) fn put_op(key: &str, value: &str) -> pb::RequestOp {
-    let put = pb::PutRequest { key: key.to_owned().into(), value: value.to_owned().into(), ..Default::default() };
+    let put =
+        pb::PutRequest { key: key.to_owned().into(), value: value.to_owned().into(), ..Default::default() };
     pb::RequestOp { request: Some(pb::request_op::Request::RequestPut(put)) }
 }
 

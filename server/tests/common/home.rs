@@ -104,7 +104,9 @@ impl Home {
     pub(crate) fn start(&self) -> Server {
         match self.try_start() {
             Ok(server) => server,
-            Err(StartFailure { status, stderr }) => panic!("the server does not start ({status:?}):\n{stderr}"),
+            Err(StartFailure { status, stderr }) => {
+                panic!("the server does not start ({status:?}):\n{stderr}")
+            }
         }
     }
 
@@ -130,7 +132,8 @@ impl Home {
     pub(crate) fn spawn(&self) -> Server {
         self.starts.set(self.starts.get() + 1);
         let Ports { client, peer } = self.ports.get();
-        let (client_url, peer_url) = (format!("http://127.0.0.1:{client}"), format!("http://127.0.0.1:{peer}"));
+        let (client_url, peer_url) =
+            (format!("http://127.0.0.1:{client}"), format!("http://127.0.0.1:{peer}"));
         let mut command = plain_command(&self.program);
         command.current_dir(self.folder.path());
         command.args(["--name", "m1", "--data-dir"]).arg(&self.data);
@@ -143,7 +146,8 @@ impl Home {
 
 /// The server under test.
 pub(crate) fn holdfast_binary() -> PathBuf {
-    std::env::var_os("HOLDFAST_TEST_BINARY").map_or_else(|| option_env!("CARGO_BIN_EXE_holdfast").unwrap().into(), PathBuf::from)
+    std::env::var_os("HOLDFAST_TEST_BINARY")
+        .map_or_else(|| env!("CARGO_BIN_EXE_holdfast").into(), PathBuf::from)
 }
 
 /// A command that no variable of the environment configures.

@@ -19,6 +19,7 @@ use std::path::Path;
 use common::real::Etcd;
 use common::{Home, real};
 use run::{Outcome, Side};
+use script::Action;
 
 #[test]
 fn etcdctl_35_sees_no_difference() {
@@ -47,6 +48,14 @@ fn compare(etcd_server: &Path, client: &Etcd, utl: Option<&Path>) {
     let mut differences = String::new();
     let mut known_seen = Vec::new();
     for ((step, theirs), ours) in script.iter().zip(&theirs).zip(&ours) {
+        if let Action::Watch { lines } = step.action {
+            let printed = theirs.stdout.lines().count();
+            assert_eq!(
+                printed, lines,
+                "the script waits for another number of lines: {} {theirs:?}",
+                step.line
+            );
+        }
         if theirs == ours {
             continue;
         }

@@ -1,7 +1,7 @@
 //! What two servers may say differently: it is replaced before their answers are compared.
 
 /// Numbers that follow these words are the servers' own: raft's terms and indexes, sizes and times.
-const NUMBERS_AFTER: [&str; 16] = [
+const NUMBERS_AFTER: [&str; 17] = [
     r#""raft_term":"#,
     r#""RaftTerm" : "#,
     r#""raftTerm":"#,
@@ -18,22 +18,23 @@ const NUMBERS_AFTER: [&str; 16] = [
     "remaining(",
     r#""ttl":"#,
     r#""version":""#,
+    r#""Version" : ""#,
 ];
 
-/// Replaces every number, with what belongs to it (`1.5ms`, `3.5.1`), after one of the words above or of `more`.
+/// Replaces every number, with what belongs to it (`1.5ms`, `3.5.1`), after one of the words above, and every decimal or
+/// hexadecimal number after one of `more`.
 pub(crate) fn numbers(text: &str, more: &[&str]) -> String {
-    let mut masked = text.to_owned();
-    for word in NUMBERS_AFTER.iter().chain(more) {
-        masked = number_after(&masked, word);
-    }
-    masked
+    let usual = NUMBERS_AFTER.iter().fold(text.to_owned(), |text, word| {
+        number_after(&text, word, |c| c.is_ascii_digit() || ".-µmnhs".contains(c))
+    });
+    more.iter().fold(usual, |text, word| number_after(&text, word, |c| c.is_ascii_hexdigit()))
 }
 
-fn number_after(text: &str, word: &str) -> String {
+fn number_after(text: &str, word: &str, belongs: impl Fn(char) -> bool) -> String {
     let mut parts = text.split(word);
     let mut masked = parts.next().unwrap_or_default().to_owned();
     for part in parts {
-        let rest = part.trim_start_matches(|c: char| c.is_ascii_digit() || ".-µmnhs".contains(c));
+        let rest = part.trim_start_matches(&belongs);
         masked.push_str(word);
         if rest.len() < part.len() {
             masked.push('#');
@@ -61,7 +62,9 @@ pub(crate) fn status_cells(text: &str) -> String {
             continue;
         }
         for (index, cell) in cells.iter().enumerate() {
-            let own = cells.len() >= 10 && matches!(index, 2 | 3 | 6..=8) && cell.starts_with(|c: char| c.is_ascii_digit());
+            let own = cells.len() >= 10
+                && matches!(index, 2 | 3 | 6..=8)
+                && cell.starts_with(|c: char| c.is_ascii_digit());
             masked.push_str(if own { "#" } else { cell });
             masked.push('|');
         }
@@ -82,8 +85,11 @@ fn numbers_are_masked_and_the_rest_stays() {
         numbers(r#"{"revision":7,"raft_term":2},"took":"1.7µs"}"#, &[]),
         r##"{"revision":7,"raft_term":#},"took":"#"}"##
     );
-    assert_eq!(numbers("lease 1 remaining(99s), x-5", &["x"]), "lease 1 remaining(#), x#");
-    assert_eq!(status_cells("a:1, 8e, 3.5.1, 25 kB, true, false, 2, 9, 9, \n"), "a:1|8e|#|#|true|false|#|#|#||\n");
+    assert_eq!(numbers("lease 1 remaining(99s), x=5f.", &["x="]), "lease 1 remaining(#), x=#.");
+    assert_eq!(
+        status_cells("a:1, 8e, 3.5.1, 25 kB, true, false, 2, 9, 9, \n"),
+        "a:1|8e|#|#|true|false|#|#|#||\n"
+    );
     assert_eq!(table("+--+\n|  a |   b |\n"), "|a|b|\n");
     assert_eq!(without_log("{\"level\":1}\nError: x\n"), "Error: x\n");
 }

@@ -17,9 +17,9 @@ const WATCH_LIMIT: Duration = Duration::from_secs(20);
 /// What a step led to, masked.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Outcome {
-    code: Option<i32>,
-    stdout: String,
-    stderr: String,
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 /// One server with its client.
@@ -78,7 +78,9 @@ impl Side {
 
     /// A command of the offline tool; nothing where there is none.
     fn offline(&self, arguments: &[&str]) -> Output {
-        let Some(utl) = &self.utl else { return Output { code: Some(0), stdout: String::new(), stderr: String::new() } };
+        let Some(utl) = &self.utl else {
+            return Output { code: Some(0), stdout: String::new(), stderr: String::new() };
+        };
         let mut command = Command::new(utl);
         command.current_dir(self.home.folder()).args(arguments);
         ctl::run(command, "")
@@ -94,11 +96,14 @@ impl Side {
     }
 
     fn filled(&self, line: &str) -> String {
-        self.words.iter().fold(line.to_owned(), |line, (name, word)| line.replace(&format!("{{{name}}}"), word))
+        self.words
+            .iter()
+            .fold(line.to_owned(), |line, (name, word)| line.replace(&format!("{{{name}}}"), word))
     }
 
     fn masked(&self, output: &Output, step: &Step) -> Outcome {
-        let own = |text: &str| self.own.iter().fold(text.to_owned(), |text, (from, to)| text.replace(from, to));
+        let own =
+            |text: &str| self.own.iter().fold(text.to_owned(), |text, (from, to)| text.replace(from, to));
         let mut stdout = mask::numbers(&own(&output.stdout), step.numbers_after);
         match step.mask {
             Mask::Usual => {}
@@ -112,7 +117,9 @@ impl Side {
 
 /// Ids and addresses of a server, and the words that stand for them.
 fn own_words(runtime: &tokio::runtime::Runtime, client: &Client, server: &Server) -> Vec<(String, String)> {
-    let members = runtime.block_on(client.cluster.clone().member_list(holdfast_proto::etcdserverpb::MemberListRequest::default()));
+    let members = runtime.block_on(
+        client.cluster.clone().member_list(holdfast_proto::etcdserverpb::MemberListRequest::default()),
+    );
     let members = members.unwrap().into_inner();
     let header = members.header.unwrap();
     let member = &members.members[0];
