@@ -121,3 +121,35 @@ fn losing_revisions_loses_no_events() {
     world.settle();
     assert_eq!(world.hub.stats().synced, 2);
 }
+
+/// The cursor of a watcher that loses revisions is where it was, not where its last event was.
+#[test]
+fn a_compaction_before_a_loss_ends_nobody() {
+    let mut world = World::new(Limits::default());
+    world.open();
+    world.create(0, ask("k"));
+    for _ in 0..5 {
+        world.put("other", "v");
+    }
+    world.tell_all();
+    world.compact(world.view().revision());
+    world.put("k", "v");
+    world.lose(0);
+    world.catch_up();
+    assert_eq!(ends(&mut world), []);
+    world.settle();
+}
+
+#[test]
+fn a_start_below_a_compaction_ends_though_the_hub_is_not_there_yet() {
+    let mut world = World::new(Limits::default());
+    world.open();
+    for _ in 0..5 {
+        world.put("k", "v");
+    }
+    world.compact(6);
+    world.create(0, Ask { start_revision: 4, ..ask("k") });
+    world.tell_all();
+    world.catch_up();
+    assert_eq!(ends(&mut world), [(0, What::Compacted(6))]);
+}

@@ -106,3 +106,27 @@ fn a_late_watcher_is_not_kept_waiting_by_long_histories() {
     assert!(steps <= 4, "{steps}");
     world.settle();
 }
+
+#[test]
+fn a_cancelled_watcher_leaves_its_turn_to_others() {
+    let mut world = World::new(Limits { stream_responses: 2, ..Limits::default() });
+    world.open();
+    for n in 0..2 {
+        world.create(0, Ask { watch_id: n + 1, ..ask("k") });
+    }
+    world.read_all(0);
+    for _ in 0..3 {
+        world.put("k", "v");
+        world.tell_all();
+    }
+    // Both are parked. There is room for one; it is let on and cancelled before its turn, when the room is gone.
+    world.read(0, 2);
+    assert_eq!(world.hub.stats().ready, 2);
+    world.ask_progress(0);
+    for _ in 0..2 {
+        world.create(0, Ask { start_revision: -1, ..ask("k") });
+    }
+    world.step();
+    world.cancel(0, 1);
+    world.settle();
+}
