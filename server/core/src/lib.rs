@@ -10,3 +10,4 @@ pub mod ids;
 pub mod lease;
 pub mod membership;
 pub mod raft;
+pub mod watch;
