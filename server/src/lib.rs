@@ -12,3 +12,4 @@ pub mod metrics;
 pub mod node;
 pub mod start;
 pub mod version;
+pub mod watch;

@@ -4,6 +4,7 @@
 
 use std::error::Error;
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -12,7 +13,7 @@ use holdfast_core::apply::{Applied, LeaseEffect};
 use holdfast_engine::mvcc::trees;
 use holdfast_proto::etcdserverpb as pb;
 use parking_lot::Mutex;
-use tokio::sync::watch;
+use tokio::sync;
 use tonic::service::Routes;
 
 use crate::grpc::Services;
@@ -21,30 +22,46 @@ use crate::member::{self, Member, Observers, Running, StartError, Storage};
 use crate::metrics::{Metrics, Op};
 use crate::start::node::{Context, End, Node};
 use crate::version;
+use crate::watch::{self, Feed, WatchHandle, WatchService};
 
 /// The member that the `holdfast` binary runs.
 pub struct FullNode {
     member: Member,
     services: Services,
-    running: Mutex<Option<Running>>,
-    stopping: watch::Sender<bool>,
+    running: Mutex<Option<(Running, JoinHandle<()>)>>,
+    watches: WatchHandle,
+    stopping: sync::watch::Sender<bool>,
 }
 
 impl FullNode {
     /// Starts a member on `storage`. Must be called within a tokio runtime.
     pub fn start_on(context: &Context, storage: &Storage) -> Result<Self, StartError> {
         let Context { config, metrics, .. } = context;
-        let observers = observers(metrics, config.warning_apply_duration);
+        let feed = Feed::new();
+        let observers = observers(metrics, config.warning_apply_duration, feed.clone());
         let (member, running) = member::start(config, storage, observers)?;
-        announce(&member, metrics);
-        let stopping = watch::Sender::new(false);
+        let settings = watch::Settings {
+            progress_interval: config.watch_progress_notify_interval,
+            fragment_bytes: config.max_receive_bytes(),
+        };
+        let (watches, watch_thread) = watch::start(&feed, Arc::new(member.clone()), settings)?;
+        announce(&member, &watches, metrics);
+        let stopping = sync::watch::Sender::new(false);
+        let watch_service = WatchService::new(
+            watches.clone(),
+            Arc::new(member.clone()),
+            config.max_receive_bytes(),
+            config.election_timeout,
+        );
         let services = Services::new(
             member.clone(),
+            watch_service,
             config.max_txn_ops as usize,
             config.max_receive_bytes(),
             stopping.subscribe(),
         );
-        Ok(Self { member, services, running: Mutex::new(Some(running)), stopping })
+        let running = Mutex::new(Some((running, watch_thread)));
+        Ok(Self { member, services, running, watches, stopping })
     }
 }
 
@@ -85,14 +102,21 @@ impl Node for FullNode {
 
     fn stopping(self: &Arc<Self>) {
         self.stopping.send_replace(true);
+        self.watches.stop();
     }
 
     fn stop(self: &Arc<Self>) -> BoxFuture<'static, ()> {
         let running = self.running.lock().take();
+        let watches = self.watches.clone();
         async move {
-            let Some(running) = running else { return };
+            let Some((running, watch_thread)) = running else { return };
+            watches.stop();
             // Threads are joined: not on a thread of the runtime.
-            if tokio::task::spawn_blocking(move || running.stop()).await.is_err() {
+            let joined = tokio::task::spawn_blocking(move || {
+                running.stop();
+                watch_thread.join()
+            });
+            if !matches!(joined.await, Ok(Ok(()))) {
                 tracing::error!("stopping the member has panicked");
             }
         }
@@ -145,7 +169,7 @@ impl PeerSource for FullNode {
 }
 
 /// Counts what the member's threads report.
-fn observers(metrics: &Arc<Metrics>, warning: Duration) -> Observers {
+fn observers(metrics: &Arc<Metrics>, warning: Duration, feed: Feed) -> Observers {
     let (applied, checkpoint, log_write) = (Arc::clone(metrics), Arc::clone(metrics), Arc::clone(metrics));
     Observers {
         applied: Box::new(move |batch, took| count_applied(&applied, batch, took, warning)),
@@ -156,7 +180,7 @@ fn observers(metrics: &Arc<Metrics>, warning: Duration) -> Observers {
             log_write.disk.wal_write.observe(seconds);
             log_write.disk.wal_write_bytes.add(report.bytes as i64);
         }),
-        changes: Box::new(|_| {}),
+        changes: Box::new(move |changes| feed.push(changes)),
     }
 }
 
@@ -203,7 +227,7 @@ fn op_of(outcome: &holdfast_core::apply::Outcome) -> Op {
 }
 
 /// Tells who serves, and has the numbers that nobody counts read before each scrape.
-fn announce(member: &Member, metrics: &Arc<Metrics>) {
+fn announce(member: &Member, watches: &WatchHandle, metrics: &Arc<Metrics>) {
     let status = member.status();
     metrics.server.set_member_id(status.member_id);
     let log = member.log_stats();
@@ -215,11 +239,11 @@ fn announce(member: &Member, metrics: &Arc<Metrics>) {
         "cluster-version" = member.cluster_version().unwrap_or_else(|| "to_be_decided".to_owned()),
         "starting etcd server"
     );
-    let member = member.clone();
-    metrics.before_scrape(move |metrics| scrape(&member, metrics));
+    let (member, watches) = (member.clone(), watches.clone());
+    metrics.before_scrape(move |metrics| scrape(&member, &watches, metrics));
 }
 
-fn scrape(member: &Member, metrics: &Metrics) {
+fn scrape(member: &Member, watches: &WatchHandle, metrics: &Metrics) {
     let status = member.status();
     let server = &metrics.server;
     server.has_leader.set(i64::from(status.leader != 0));
@@ -236,6 +260,11 @@ fn scrape(member: &Member, metrics: &Metrics) {
         server.set_cluster_version(None, &version);
     }
     metrics.lease.expired.inc_by(status.expired_leases.saturating_sub(metrics.lease.expired.get()));
+    let hub = watches.stats();
+    metrics.watch.streams.set(hub.streams as i64);
+    metrics.watch.watchers.set(hub.watchers as i64);
+    metrics.watch.slow_watchers.set(hub.watchers.saturating_sub(hub.synced) as i64);
+    metrics.watch.events.inc_by(hub.events.saturating_sub(metrics.watch.events.get()));
     let stats = member.store().db().stats();
     let page = u64::from(stats.page_size);
     metrics.mvcc.db_total_bytes.set((stats.pages * page) as i64);

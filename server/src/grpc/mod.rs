@@ -36,6 +36,7 @@ use tonic::Status;
 use tonic::service::Routes;
 
 use crate::member::Member;
+use crate::watch::WatchService;
 
 use guard::Guard;
 
@@ -45,6 +46,7 @@ pub struct Services(Arc<Inner>);
 
 struct Inner {
     member: Member,
+    watch: WatchService,
     max_txn_ops: usize,
     max_receive_bytes: usize,
     stopping: watch::Receiver<bool>,
@@ -55,11 +57,12 @@ impl Services {
     /// bytes. Open streams end when `stopping` becomes true.
     pub fn new(
         member: Member,
+        watch: WatchService,
         max_txn_ops: usize,
         max_receive_bytes: usize,
         stopping: watch::Receiver<bool>,
     ) -> Self {
-        Self(Arc::new(Inner { member, max_txn_ops, max_receive_bytes, stopping }))
+        Self(Arc::new(Inner { member, watch, max_txn_ops, max_receive_bytes, stopping }))
     }
 
     /// Done when the server stops.
@@ -84,9 +87,11 @@ impl Services {
             .add_service(AuthServer::new(self.clone()).max_decoding_message_size(limit))
             .add_service(LockServer::new(self.clone()).max_decoding_message_size(limit))
             .add_service(ElectionServer::new(self.clone()).max_decoding_message_size(limit));
-        // The fixed path wins over the wildcard of the generated service.
+        // Fixed paths win over the wildcard of the generated service.
         let router = routes.into_axum_router();
-        let router = router.route(range::PATH, any_service(range::RangeService::new(self.clone(), limit)));
+        let router = router
+            .route(range::PATH, any_service(range::RangeService::new(self.clone(), limit)))
+            .route(crate::watch::PATH, any_service(self.0.watch.clone()));
         let guard = Guard::new(self.0.member.clone());
         Routes::from(router.layer(axum::middleware::from_fn_with_state(guard, Guard::check)))
     }
