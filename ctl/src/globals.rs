@@ -30,7 +30,10 @@ pub(crate) const FLAGS: &[Flag] = &[
     Flag::duration("keepalive-timeout", "6s", "Longest time to wait for the answer to such a probe."),
     Flag::int("max-request-bytes", "Largest request to send, in bytes; 0 means 2097152."),
     Flag::int("max-recv-bytes", "Largest answer to accept, in bytes; 0 means 2147483647."),
-    Flag::switch_on("insecure-transport", "Connect without TLS unless an endpoint or a certificate asks for it."),
+    Flag::switch_on(
+        "insecure-transport",
+        "Connect without TLS unless an endpoint or a certificate asks for it.",
+    ),
     Flag::switch_on("insecure-discovery", "Accept endpoints without TLS from a DNS discovery."),
     Flag::switch("insecure-skip-tls-verify", "Accept any certificate of a server; for tests only."),
     Flag::text("cert", "", "File with the certificate to show to the server."),
@@ -70,7 +73,10 @@ impl Session {
     }
 
     /// Like [`Session::open`]; does not warn about the variables named.
-    pub(crate) async fn open_exempting(invocation: &mut Invocation, exempt: &[&str]) -> Result<Self, Failure> {
+    pub(crate) async fn open_exempting(
+        invocation: &mut Invocation,
+        exempt: &[&str],
+    ) -> Result<Self, Failure> {
         let values = &mut invocation.values;
         environment::apply(values, FLAGS, text_variables(), exempt)?;
         if values.bool("debug") {
@@ -90,12 +96,15 @@ impl Session {
 
 /// The environment without what is not text; no flag has such a value.
 fn text_variables() -> impl Iterator<Item = (String, String)> {
-    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }
 
 fn print_settings(values: &Values) {
-    let mut lines: Vec<String> =
-        FLAGS.iter().map(|flag| format!("{}={}", environment::variable(flag), values.shown(flag.name))).collect();
+    let mut lines: Vec<String> = FLAGS
+        .iter()
+        .map(|flag| format!("{}={}", environment::variable(flag), values.shown(flag.name)))
+        .collect();
     lines.sort();
     for line in lines {
         eprintln!("{line}");
@@ -133,7 +142,10 @@ fn refuse_discovery(values: &Values) -> Result<(), Failure> {
     if values.text("discovery-srv").is_empty() && values.text("discovery-srv-name").is_empty() {
         return Ok(());
     }
-    Err(Failure::new(Code::Error, "DNS discovery is not available in this build; list the servers with --endpoints"))
+    Err(Failure::new(
+        Code::Error,
+        "DNS discovery is not available in this build; list the servers with --endpoints",
+    ))
 }
 
 /// No TLS library is linked: whoever asks for TLS must not get a connection without it.
@@ -154,7 +166,10 @@ fn refuse_tls(values: &Values, endpoints: &[Address]) -> Result<(), Failure> {
     } else {
         return Ok(());
     };
-    Err(Failure::new(Code::Error, format_args!("TLS is not available in this build, but {cause} asks for it")))
+    Err(Failure::new(
+        Code::Error,
+        format_args!("TLS is not available in this build, but {cause} asks for it"),
+    ))
 }
 
 /// Who the caller says to be; asks for a missing password.
@@ -214,7 +229,10 @@ mod tests {
         let read = |pairs: &[(&str, &str)]| credentials(&with(pairs)).unwrap();
         assert_eq!(read(&[]), Credentials::None);
         assert_eq!(read(&[("password", "x")]), Credentials::None);
-        let password = |user: &str, password: &str| Credentials::Password { user: user.into(), password: password.into() };
+        let password = |user: &str, password: &str| Credentials::Password {
+            user: user.into(),
+            password: password.into(),
+        };
         assert_eq!(read(&[("user", "a:b:c")]), password("a", "b:c"));
         assert_eq!(read(&[("user", "a:b"), ("password", "c")]), password("a:b", "c"));
         assert_eq!(read(&[("user", "a"), ("auth-jwt-token", "t")]), Credentials::Token("t".into()));

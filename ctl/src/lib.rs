@@ -71,10 +71,9 @@ fn run_words(program: &'static str, words: &[Vec<u8>]) -> Outcome {
         args: parsed.args,
         before_dashes: parsed.before_dashes,
     };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::new(Code::Io, format_args!("the event loop cannot be started ({error})")))?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
+        Failure::new(Code::Io, format_args!("the event loop cannot be started ({error})"))
+    })?;
     let outcome = runtime.block_on(work(invocation));
     // A thread that still waits for stdin must not keep the process alive.
     runtime.shutdown_background();

@@ -36,7 +36,11 @@ pub(crate) fn apply(
     for (name, value) in variables {
         let Some(flag) = global.iter().find(|flag| variable(flag) == name) else {
             if name != API && !exempt.contains(&name.as_str()) {
-                notice::warn("unrecognized environment variable", "environment-variable", &format!("{name}={value}"));
+                notice::warn(
+                    "unrecognized environment variable",
+                    "environment-variable",
+                    &format!("{name}={value}"),
+                );
             }
             continue;
         };
@@ -44,7 +48,11 @@ pub(crate) fn apply(
             return Err(conflict(&name));
         }
         if let Err(reason) = values.set(flag.name, &value) {
-            notice::warn("environment variable ignored: its value cannot be read", &"environment-variable", &format!("{name}: {reason}"));
+            notice::warn(
+                "environment variable ignored: its value cannot be read",
+                &"environment-variable",
+                &format!("{name}: {reason}"),
+            );
         }
     }
     Ok(())
@@ -70,13 +78,22 @@ mod tests {
     }
 
     fn vars(pairs: &[(&str, &str)]) -> impl Iterator<Item = (String, String)> {
-        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect::<Vec<_>>().into_iter()
+        pairs
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect::<Vec<_>>()
+            .into_iter()
     }
 
     #[test]
     fn variables_set_flags() {
         let mut values = values();
-        let given = vars(&[("ETCDCTL_WRITE_OUT", "json"), ("ETCDCTL_HEX", "true"), ("ETCDCTL_USER", ""), ("ETCDCTL_BOGUS", "1")]);
+        let given = vars(&[
+            ("ETCDCTL_WRITE_OUT", "json"),
+            ("ETCDCTL_HEX", "true"),
+            ("ETCDCTL_USER", ""),
+            ("ETCDCTL_BOGUS", "1"),
+        ]);
         apply(&mut values, globals::FLAGS, given, &[]).unwrap();
         assert_eq!(values.text("write-out"), "json");
         assert!(values.bool("hex"));
@@ -87,7 +104,8 @@ mod tests {
     fn a_variable_and_its_flag_conflict_even_when_they_agree() {
         let mut values = values();
         values.set("write-out", "json").unwrap();
-        let failure = apply(&mut values, globals::FLAGS, vars(&[("ETCDCTL_WRITE_OUT", "json")]), &[]).unwrap_err();
+        let failure =
+            apply(&mut values, globals::FLAGS, vars(&[("ETCDCTL_WRITE_OUT", "json")]), &[]).unwrap_err();
         assert_eq!(failure.code(), 1);
         assert!(failure.report().unwrap().contains("\"environment-variable\":\"ETCDCTL_WRITE_OUT\""));
         assert!(apply(&mut values, globals::FLAGS, vars(&[("ETCDCTL_WRITE_OUT", "")]), &[]).is_ok());

@@ -90,7 +90,9 @@ impl Flag {
             Kind::Int => Value::Int(number::parse_flag_int(text)?),
             Kind::Duration => Value::Duration(duration::parse(text)?),
             Kind::Text => Value::Text(text.to_owned()),
-            Kind::List => Value::List(text.split(',').filter(|item| !item.is_empty()).map(str::to_owned).collect()),
+            Kind::List => {
+                Value::List(text.split(',').filter(|item| !item.is_empty()).map(str::to_owned).collect())
+            }
         })
     }
 }
@@ -209,7 +211,9 @@ impl Values {
     }
 
     fn setting_mut(&mut self, name: &str) -> &mut Setting {
-        self.settings.get_mut(name).unwrap_or_else(|| unreachable!("flag {name} is not in the command's table"))
+        self.settings
+            .get_mut(name)
+            .unwrap_or_else(|| unreachable!("flag {name} is not in the command's table"))
     }
 }
 

@@ -54,7 +54,9 @@ fn command_lines(command: &'static Command, leaves: bool) -> Vec<String> {
     let mut entries: Vec<(String, &str)> = Vec::new();
     for child in command.children {
         if leaves && !child.children.is_empty() {
-            entries.extend(child.children.iter().map(|leaf| (format!("{} {}", child.name, leaf.name), leaf.about)));
+            entries.extend(
+                child.children.iter().map(|leaf| (format!("{} {}", child.name, leaf.name), leaf.about)),
+            );
         } else {
             entries.push((child.name.to_owned(), child.about));
         }
@@ -64,7 +66,8 @@ fn command_lines(command: &'static Command, leaves: bool) -> Vec<String> {
 }
 
 fn flag_lines(flags: &[Flag]) -> Vec<String> {
-    let mut entries: Vec<(String, String)> = flags.iter().map(|flag| (spelling(flag), flag.help.to_owned())).collect();
+    let mut entries: Vec<(String, String)> =
+        flags.iter().map(|flag| (spelling(flag), flag.help.to_owned())).collect();
     entries.sort_by(|left, right| left.0[4..].cmp(&right.0[4..]));
     aligned(&entries)
 }
@@ -109,7 +112,11 @@ mod tests {
             let command = path[path.len() - 1];
             let name = full_name("holdfastctl", path);
             assert!(command.about.ends_with('.'), "{name}: the purpose is a sentence");
-            assert_eq!(command.children.is_empty(), command.work.is_some(), "{name}: a leaf has work, a group has none");
+            assert_eq!(
+                command.children.is_empty(),
+                command.work.is_some(),
+                "{name}: a leaf has work, a group has none"
+            );
             if command.children.is_empty() {
                 let words = name.strip_prefix("holdfastctl ").unwrap_or_default();
                 assert!(command.example.contains(words), "{name}: the example calls the command");
@@ -126,7 +133,8 @@ mod tests {
     #[test]
     fn no_two_flags_of_a_command_share_a_name() {
         every_command(&mut |path| {
-            let flags: Vec<&Flag> = path.iter().flat_map(|command| command.flags).chain(globals::FLAGS).collect();
+            let flags: Vec<&Flag> =
+                path.iter().flat_map(|command| command.flags).chain(globals::FLAGS).collect();
             for (index, flag) in flags.iter().enumerate() {
                 for other in &flags[..index] {
                     assert_ne!(flag.name, other.name);

@@ -115,9 +115,13 @@ fn quoted_letter(letter: char) -> String {
 }
 
 fn set(flag: Flag, value: &str, values: &mut Values) -> Result<(), String> {
-    values
-        .set(flag.name, value)
-        .map_err(|reason| format!("invalid argument {} for {} flag: {reason}", quote(value.as_bytes()), quote(flag.label().as_bytes())))
+    values.set(flag.name, value).map_err(|reason| {
+        format!(
+            "invalid argument {} for {} flag: {reason}",
+            quote(value.as_bytes()),
+            quote(flag.label().as_bytes())
+        )
+    })
 }
 
 #[cfg(test)]
@@ -153,7 +157,9 @@ mod tests {
 
     #[test]
     fn all_spellings_of_a_value() {
-        for line in ["-w json", "-wjson", "-w=json", "--write-out json", "--write-out=json", "-iw json", "-iwjson"] {
+        for line in
+            ["-w json", "-wjson", "-w=json", "--write-out json", "--write-out=json", "-iw json", "-iwjson"]
+        {
             let (_, values) = run(line).unwrap();
             assert_eq!(values.text("write-out"), "json", "{line}");
         }
@@ -172,8 +178,14 @@ mod tests {
             ("-w", "flag needs an argument: 'w' in -w"),
             ("--=x", "bad flag syntax: --=x"),
             ("---x", "bad flag syntax: ---x"),
-            ("--limit abc", "invalid argument \"abc\" for \"--limit\" flag: strconv.ParseInt: parsing \"abc\": invalid syntax"),
-            ("--prefix=maybe", "invalid argument \"maybe\" for \"--prefix\" flag: strconv.ParseBool: parsing \"maybe\": invalid syntax"),
+            (
+                "--limit abc",
+                "invalid argument \"abc\" for \"--limit\" flag: strconv.ParseInt: parsing \"abc\": invalid syntax",
+            ),
+            (
+                "--prefix=maybe",
+                "invalid argument \"maybe\" for \"--prefix\" flag: strconv.ParseBool: parsing \"maybe\": invalid syntax",
+            ),
         ] {
             assert_eq!(run(line).unwrap_err(), message);
         }

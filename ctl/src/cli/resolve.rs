@@ -32,7 +32,8 @@ pub(crate) struct UnknownCommand {
 impl UnknownCommand {
     /// The message for the user.
     pub(crate) fn message(&self, program: &str) -> String {
-        let mut message = format!("unknown command {} for {}", quote(self.word.as_bytes()), quote(program.as_bytes()));
+        let mut message =
+            format!("unknown command {} for {}", quote(self.word.as_bytes()), quote(program.as_bytes()));
         if !self.near.is_empty() {
             message.push_str("\n\nDid you mean this?\n");
             for name in &self.near {
@@ -48,7 +49,11 @@ impl UnknownCommand {
 ///
 /// # Errors
 /// The root has words but none of its children is called by the first of them.
-pub(crate) fn resolve(root: &'static Command, global: &[Flag], words: &[Vec<u8>]) -> Result<Resolved, UnknownCommand> {
+pub(crate) fn resolve(
+    root: &'static Command,
+    global: &[Flag],
+    words: &[Vec<u8>],
+) -> Result<Resolved, UnknownCommand> {
     let mut values = Values::default();
     values.declare(global);
     values.declare(root.flags);
@@ -134,7 +139,11 @@ mod tests {
         for (line, path, words) in [
             ("get foo", &["get"][..], &["foo"][..]),
             ("ge foo", &["get"], &["foo"]),
-            ("--endpoints x -w json get --prefix foo get", &["get"], &["--endpoints", "x", "-w", "json", "--prefix", "foo", "get"]),
+            (
+                "--endpoints x -w json get --prefix foo get",
+                &["get"],
+                &["--endpoints", "x", "-w", "json", "--prefix", "foo", "get"],
+            ),
             ("--hex lease --endpoints=x gr 60", &["lease", "grant"], &["--hex", "--endpoints=x", "60"]),
             ("lease bogus", &["lease"], &["bogus"]),
             ("endpoint --cluster health", &["endpoint", "health"], &["--cluster"]),

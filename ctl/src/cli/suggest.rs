@@ -31,7 +31,9 @@ mod tests {
 
     #[test]
     fn counts_edits() {
-        for (left, right, edits) in [("", "", 0), ("", "abc", 3), ("gat", "get", 1), ("gat", "put", 2), ("kitten", "sitting", 3)] {
+        for (left, right, edits) in
+            [("", "", 0), ("", "abc", 3), ("gat", "get", 1), ("gat", "put", 2), ("kitten", "sitting", 3)]
+        {
             assert_eq!(distance(left, right), edits);
             assert_eq!(distance(right, left), edits);
         }

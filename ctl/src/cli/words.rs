@@ -73,7 +73,11 @@ mod tests {
             ("get ä€", &["get", "ä€"]),
         ] {
             let split: Vec<Vec<u8>> = split(line).unwrap();
-            assert_eq!(split, words.iter().map(|word| word.as_bytes().to_vec()).collect::<Vec<_>>(), "{line}");
+            assert_eq!(
+                split,
+                words.iter().map(|word| word.as_bytes().to_vec()).collect::<Vec<_>>(),
+                "{line}"
+            );
         }
         assert!(split(r#"get "fo\qo""#).is_err());
         assert_eq!(split(r#""\xff""#).unwrap(), [vec![255]]);

@@ -56,7 +56,10 @@ impl Client {
     {
         let size = message.encoded_len();
         if size > self.options.max_send_bytes {
-            let message = format!("trying to send message larger than max ({size} vs. {})", self.options.max_send_bytes);
+            let message = format!(
+                "trying to send message larger than max ({size} vs. {})",
+                self.options.max_send_bytes
+            );
             return Err(CallError::Other { code: Code::ResourceExhausted, message });
         }
         self.limited(async move |client| client.attempts(repeat, message, send).await).await
@@ -164,7 +167,11 @@ impl Client {
         let message = AuthenticateRequest { name: user, password };
         loop {
             let channel = self.channel().await;
-            match AuthClient::new(channel).authenticate(request(message.clone(), None)).await.map_err(CallError::from) {
+            match AuthClient::new(channel)
+                .authenticate(request(message.clone(), None))
+                .await
+                .map_err(CallError::from)
+            {
                 Ok(response) => {
                     self.token = Some(token_value(&response.into_inner().token)?);
                     return Ok(());

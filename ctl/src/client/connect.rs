@@ -73,7 +73,8 @@ impl Connector {
         if !address.has_port() {
             return Err(format!("{address}: the endpoint has no port"));
         }
-        let endpoint = Endpoint::from_shared(address.uri()).map_err(|error| format!("{address}: {}", innermost(&error)))?;
+        let endpoint = Endpoint::from_shared(address.uri())
+            .map_err(|error| format!("{address}: {}", innermost(&error)))?;
         let endpoint = endpoint
             .connect_timeout(self.dial_timeout)
             .http2_keep_alive_interval(self.keepalive_interval)

@@ -36,7 +36,14 @@ impl Client {
     /// A client that connects when it is first needed.
     pub(crate) fn new(options: Options) -> Self {
         let connector = Connector::new(&options);
-        Self { options, connector, channel: None, credentials: Credentials::None, token: None, obstacle: None }
+        Self {
+            options,
+            connector,
+            channel: None,
+            credentials: Credentials::None,
+            token: None,
+            obstacle: None,
+        }
     }
 
     /// The same client for a single endpoint, with a connection and a fate of its own.

@@ -8,7 +8,8 @@ use holdfast_proto::{
     metadata::{HAS_LEADER, HAS_LEADER_TRUE},
 };
 use pb::{
-    kv_client::KvClient, lease_client::LeaseClient, maintenance_client::MaintenanceClient, watch_client::WatchClient,
+    kv_client::KvClient, lease_client::LeaseClient, maintenance_client::MaintenanceClient,
+    watch_client::WatchClient,
 };
 use tokio_stream::Stream;
 use tonic::{Request, Streaming, metadata::MetadataValue};
@@ -21,7 +22,10 @@ use super::{
 
 impl Client {
     /// Reads keys in pieces, and puts them together again. The limit for an answer holds for each piece.
-    pub(crate) async fn range_stream(&mut self, message: pb::RangeRequest) -> Result<pb::RangeResponse, CallError> {
+    pub(crate) async fn range_stream(
+        &mut self,
+        message: pb::RangeRequest,
+    ) -> Result<pb::RangeResponse, CallError> {
         let limit = self.options.max_receive_bytes;
         let mut pieces = self
             .call(Repeat::Safe, message, async move |channel, request| {

@@ -79,7 +79,9 @@ pub(super) fn request(values: &Values, args: &[Vec<u8>]) -> Result<pb::RangeRequ
     };
     let extent = Extent::from_flags(values.bool("prefix"), values.bool("from-key"))?;
     if values.bool("keys-only") && values.bool("count-only") {
-        return Err(Failure::bad_args("`--keys-only` and `--count-only` cannot be set at the same time, choose one"));
+        return Err(Failure::bad_args(
+            "`--keys-only` and `--count-only` cannot be set at the same time, choose one",
+        ));
     }
     let serializable = match values.text("consistency") {
         "l" => false,

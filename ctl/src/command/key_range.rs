@@ -31,9 +31,9 @@ impl Extent {
     /// The extent that the two flags ask for.
     pub(super) fn from_flags(prefix: bool, from_key: bool) -> Result<Self, Failure> {
         match (prefix, from_key) {
-            (true, true) => {
-                Err(Failure::bad_args("`--prefix` and `--from-key` cannot be set at the same time, choose one"))
-            }
+            (true, true) => Err(Failure::bad_args(
+                "`--prefix` and `--from-key` cannot be set at the same time, choose one",
+            )),
             (true, false) => Ok(Self::Prefix),
             (false, true) => Ok(Self::FromKey),
             (false, false) => Ok(Self::Exact),
@@ -51,7 +51,9 @@ impl KeyRange {
         }
         let own = Bytes::copy_from_slice(key);
         Ok(match extent {
-            Extent::Exact => Self { key: own, end: range_end.map_or_else(Bytes::new, Bytes::copy_from_slice) },
+            Extent::Exact => {
+                Self { key: own, end: range_end.map_or_else(Bytes::new, Bytes::copy_from_slice) }
+            }
             _ if key.is_empty() => Self { key: ZERO, end: ZERO },
             Extent::Prefix => Self { key: own, end: prefix_end(key) },
             Extent::FromKey => Self { key: own, end: ZERO },

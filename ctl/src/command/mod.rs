@@ -14,7 +14,11 @@ mod txn;
 mod version;
 mod watch;
 
-use crate::{cli::command::Command, client::error::CallError, failure::{Code, Failure}};
+use crate::{
+    cli::command::Command,
+    client::error::CallError,
+    failure::{Code, Failure},
+};
 
 /// The whole tree.
 pub(crate) static ROOT: Command = Command {

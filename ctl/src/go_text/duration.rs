@@ -67,7 +67,9 @@ pub(crate) fn parse(text: &str) -> Result<Duration, String> {
                 "m" => 60e9,
                 "h" => 3600e9,
                 "" => return Err(format!("time: missing unit in duration {quoted}")),
-                _ => return Err(format!("time: unknown unit {} in duration {quoted}", quote(unit.as_bytes()))),
+                _ => {
+                    return Err(format!("time: unknown unit {} in duration {quoted}", quote(unit.as_bytes())));
+                }
             };
         rest = tail;
     }
@@ -100,7 +102,15 @@ mod tests {
 
     #[test]
     fn reads_what_go_reads() {
-        for (text, millis) in [("5s", 5000), ("1m30s", 90_000), ("300ms", 300), ("1.5s", 1500), ("0", 0), ("-1s", 0), ("1h", 3_600_000)] {
+        for (text, millis) in [
+            ("5s", 5000),
+            ("1m30s", 90_000),
+            ("300ms", 300),
+            ("1.5s", 1500),
+            ("0", 0),
+            ("-1s", 0),
+            ("1h", 3_600_000),
+        ] {
             assert_eq!(parse(text), Ok(Duration::from_millis(millis)), "{text}");
         }
         assert_eq!(parse("5").unwrap_err(), "time: missing unit in duration \"5\"");

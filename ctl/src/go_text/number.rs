@@ -19,7 +19,9 @@ pub(crate) fn parse_flag_int(text: &str) -> Result<i64, String> {
     };
     let lower = rest.to_ascii_lowercase();
     for (prefix, radix) in [("0x", 16), ("0b", 2), ("0o", 8), ("0", 8)] {
-        if let Some(digits) = lower.strip_prefix(prefix).filter(|digits| digits.starts_with(|c: char| c.is_ascii_hexdigit())) {
+        if let Some(digits) =
+            lower.strip_prefix(prefix).filter(|digits| digits.starts_with(|c: char| c.is_ascii_hexdigit()))
+        {
             return parse_digits(text, &format!("{sign}{digits}"), radix);
         }
     }
@@ -65,7 +67,9 @@ mod tests {
 
     #[test]
     fn flag_integers_take_a_radix_prefix() {
-        for (text, value) in [("0", 0), ("10", 10), ("0x10", 16), ("-0X1f", -31), ("010", 8), ("0b11", 3), ("0o17", 15)] {
+        for (text, value) in
+            [("0", 0), ("10", 10), ("0x10", 16), ("-0X1f", -31), ("010", 8), ("0b11", 3), ("0o17", 15)]
+        {
             assert_eq!(parse_flag_int(text), Ok(value), "{text}");
         }
         assert!(parse_flag_int("0x").is_err());

@@ -102,7 +102,13 @@ fn scan_escape<'a>(text: &'a str, bytes: &mut Vec<u8>) -> Result<&'a str, Invali
     Ok(&text[1..])
 }
 
-fn scan_byte<'a>(text: &'a str, skip: usize, digits: usize, radix: u32, bytes: &mut Vec<u8>) -> Result<&'a str, InvalidSyntax> {
+fn scan_byte<'a>(
+    text: &'a str,
+    skip: usize,
+    digits: usize,
+    radix: u32,
+    bytes: &mut Vec<u8>,
+) -> Result<&'a str, InvalidSyntax> {
     let value = scan_digits(text, skip, digits, radix)?;
     bytes.push(u8::try_from(value).map_err(|_| InvalidSyntax)?);
     Ok(&text[skip + digits..])
@@ -156,7 +162,19 @@ mod tests {
         ] {
             assert_eq!(scan_quoted(text).unwrap(), (bytes.to_vec(), rest), "{text}");
         }
-        for text in ["", "foo", "\"foo", r#""fo\qo""#, r#""\'""#, r#""\x4""#, r#""\x+1""#, r#""\ud800""#, r#""\777""#, "`a", "\"a\nb\""] {
+        for text in [
+            "",
+            "foo",
+            "\"foo",
+            r#""fo\qo""#,
+            r#""\'""#,
+            r#""\x4""#,
+            r#""\x+1""#,
+            r#""\ud800""#,
+            r#""\777""#,
+            "`a",
+            "\"a\nb\"",
+        ] {
             assert!(scan_quoted(text).is_err(), "{text}");
         }
     }

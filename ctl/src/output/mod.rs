@@ -77,7 +77,10 @@ impl Printer {
     pub(crate) fn print(&self, reply: &Reply<'_>) -> Outcome {
         let mut page = Page::default();
         self.render(reply, &mut page).map_err(|Unsupported| {
-            Failure::new(Code::BadFeature, format_args!("{} not supported as output format", self.format.name()))
+            Failure::new(
+                Code::BadFeature,
+                format_args!("{} not supported as output format", self.format.name()),
+            )
         })?;
         write_stdout(&page.out)?;
         // Nothing can be done about a closed stderr.

@@ -21,7 +21,9 @@ pub(super) fn render(reply: &Reply<'_>, out: &mut Vec<u8>) -> Result<(), Unsuppo
         Reply::LeaseList(response) => lease_header(response.header),
         Reply::LeaseKeepAlive(response) => lease_header(response.header),
         Reply::MemberList(response) => response.encode_to_vec(),
-        Reply::EndpointHealth(_) | Reply::EndpointStatus(_) | Reply::EndpointHash(_) => return Err(Unsupported),
+        Reply::EndpointHealth(_) | Reply::EndpointStatus(_) | Reply::EndpointHash(_) => {
+            return Err(Unsupported);
+        }
     };
     out.extend_from_slice(&encoded);
     Ok(())

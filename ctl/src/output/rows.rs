@@ -77,22 +77,32 @@ const STATUS_COLUMNS: &[StatusColumn] = &[
     ("in use", true, |row| humanize::bytes(row.status.db_size_in_use.unsigned_abs())),
     ("percentage not in use", true, |row| percentage_not_in_use(&row.status)),
     ("quota", true, |row| humanize::bytes(row.status.db_size_quota.unsigned_abs())),
-    ("is leader", false, |row| (row.status.leader == row.status.header.unwrap_or_default().member_id).to_string()),
+    ("is leader", false, |row| {
+        (row.status.leader == row.status.header.unwrap_or_default().member_id).to_string()
+    }),
     ("is learner", false, |row| row.status.is_learner.to_string()),
     ("raft term", false, |row| row.status.raft_term.to_string()),
     ("raft index", false, |row| row.status.raft_index.to_string()),
     ("raft applied index", false, |row| row.status.raft_applied_index.to_string()),
     ("errors", false, |row| row.status.errors.join(", ")),
-    ("downgrade target version", true, |row| row.status.downgrade_info.clone().unwrap_or_default().target_version),
-    ("downgrade enabled", true, |row| row.status.downgrade_info.clone().unwrap_or_default().enabled.to_string()),
+    ("downgrade target version", true, |row| {
+        row.status.downgrade_info.clone().unwrap_or_default().target_version
+    }),
+    ("downgrade enabled", true, |row| {
+        row.status.downgrade_info.clone().unwrap_or_default().enabled.to_string()
+    }),
 ];
 
 /// State of endpoints: one record each. The columns are those of etcdctl 3.5 or of 3.6, after what the servers tell.
 pub(super) fn status(list: &[EndpointStatus]) -> Rows {
     let modern = list.iter().any(|row| tells_more(&row.status));
-    let chosen: Vec<&StatusColumn> = STATUS_COLUMNS.iter().filter(|(_, only_modern, _)| modern || !only_modern).collect();
+    let chosen: Vec<&StatusColumn> =
+        STATUS_COLUMNS.iter().filter(|(_, only_modern, _)| modern || !only_modern).collect();
     let record = |row: &EndpointStatus| chosen.iter().map(|(_, _, content)| content(row)).collect();
-    Rows { columns: chosen.iter().map(|(name, ..)| *name).collect(), records: list.iter().map(record).collect() }
+    Rows {
+        columns: chosen.iter().map(|(name, ..)| *name).collect(),
+        records: list.iter().map(record).collect(),
+    }
 }
 
 fn percentage_not_in_use(status: &pb::StatusResponse) -> String {

@@ -23,7 +23,9 @@ pub(super) fn render(reply: &Reply<'_>, style: Style, page: &mut Page) -> Result
         Reply::Del(response) => delete_range(out, style, response),
         Reply::Txn(response) => txn(out, style, response),
         Reply::Watch(response) => watch(out, style, response),
-        Reply::LeaseGrant(response) => line(out, format_args!("lease {:016x} granted with TTL({}s)", response.id, response.ttl)),
+        Reply::LeaseGrant(response) => {
+            line(out, format_args!("lease {:016x} granted with TTL({}s)", response.id, response.ttl))
+        }
         Reply::LeaseRevoke(id, _) => line(out, format_args!("lease {id:016x} revoked")),
         Reply::LeaseTimeToLive(response, keys) => time_to_live(out, response, *keys),
         Reply::LeaseList(response) => {
@@ -39,14 +41,18 @@ pub(super) fn render(reply: &Reply<'_>, style: Style, page: &mut Page) -> Result
         Reply::EndpointHealth(list) => {
             for row in *list {
                 match &row.error {
-                    None => line(out, format_args!(
-                        "{} is healthy: successfully committed proposal: took = {}",
-                        row.endpoint, duration::format(row.took),
-                    )),
-                    Some(error) => line(&mut page.err, format_args!(
-                        "{} is unhealthy: failed to commit proposal: {error}",
-                        row.endpoint,
-                    )),
+                    None => line(
+                        out,
+                        format_args!(
+                            "{} is healthy: successfully committed proposal: took = {}",
+                            row.endpoint,
+                            duration::format(row.took),
+                        ),
+                    ),
+                    Some(error) => line(
+                        &mut page.err,
+                        format_args!("{} is unhealthy: failed to commit proposal: {error}", row.endpoint,),
+                    ),
                 }
             }
         }
@@ -134,8 +140,12 @@ fn time_to_live(out: &mut Vec<u8>, response: &pb::LeaseTimeToLiveResponse, keys:
         line(out, format_args!("lease {:016x} already expired", response.id));
         return;
     }
-    write!(out, "lease {:016x} granted with TTL({}s), remaining({}s)", response.id, response.granted_ttl, response.ttl)
-        .expect("writing to a Vec cannot fail");
+    write!(
+        out,
+        "lease {:016x} granted with TTL({}s), remaining({}s)",
+        response.id, response.granted_ttl, response.ttl
+    )
+    .expect("writing to a Vec cannot fail");
     if keys {
         out.extend_from_slice(b", attached keys([");
         out.extend_from_slice(&response.keys.join(&b' '));

@@ -54,7 +54,11 @@ impl Etcd {
             if health.status.success() {
                 return;
             }
-            assert!(start.elapsed() < Duration::from_secs(60), "etcd does not serve; its log is in {:?}", self.folder);
+            assert!(
+                start.elapsed() < Duration::from_secs(60),
+                "etcd does not serve; its log is in {:?}",
+                self.folder
+            );
             thread::sleep(Duration::from_millis(50));
         }
     }

@@ -61,7 +61,9 @@ impl Side {
     /// The command of a line, not yet started. `real`: always etcdctl.
     pub(crate) fn command(&self, words: &[String], variables: &[(String, String)], real: bool) -> Command {
         let mut command = Command::new(if real { &self.real } else { &self.program });
-        if !words.iter().any(|word| word.starts_with("--endpoints")) && !variables.iter().any(|(name, _)| name == "ETCDCTL_ENDPOINTS") {
+        if !words.iter().any(|word| word.starts_with("--endpoints"))
+            && !variables.iter().any(|(name, _)| name == "ETCDCTL_ENDPOINTS")
+        {
             command.arg(format!("--endpoints={}", self.etcd.client));
         }
         command.args(words.iter().map(|word| self.expand(word))).current_dir(self.etcd.folder.path());
@@ -73,7 +75,13 @@ impl Side {
     }
 
     /// Runs a line to its end.
-    pub(crate) fn run(&self, words: &[String], variables: &[(String, String)], stdin: &str, real: bool) -> Outcome {
+    pub(crate) fn run(
+        &self,
+        words: &[String],
+        variables: &[(String, String)],
+        stdin: &str,
+        real: bool,
+    ) -> Outcome {
         let mut child = self.command(words, variables, real).spawn().expect("the program starts");
         let mut input = child.stdin.take().expect("stdin is piped");
         // A program that does not read closes its end.
@@ -92,8 +100,13 @@ impl Side {
         let words: Vec<String> = ["member", "list", "-w", "json"].map(str::to_owned).to_vec();
         let json = self.run(&words, &[], "", true).stdout;
         for (name, field) in [("CLUSTER", "\"cluster_id\":"), ("MEMBER", "\"member_id\":")] {
-            let digits: String =
-                json.split(field).nth(1).expect("the field").chars().take_while(char::is_ascii_digit).collect();
+            let digits: String = json
+                .split(field)
+                .nth(1)
+                .expect("the field")
+                .chars()
+                .take_while(char::is_ascii_digit)
+                .collect();
             self.learn_number(name, digits.parse().expect("a number"));
         }
     }

@@ -26,7 +26,8 @@ struct Running {
 
 impl Running {
     fn start(side: &Side, line: &Line) -> Self {
-        let mut child = side.command(&line.words, &line.variables, false).spawn().expect("the program starts");
+        let mut child =
+            side.command(&line.words, &line.variables, false).spawn().expect("the program starts");
         let mut stdin = child.stdin.take().expect("stdin is piped");
         stdin.write_all(side.expand(&line.stdin).as_bytes()).expect("the program reads");
         let stdout = BufReader::new(child.stdout.take().expect("stdout is piped"));

@@ -107,7 +107,11 @@ mod tests {
         assert_eq!(first >> SUFFIX_BITS, 0xdef0);
         assert_eq!(ids.next(), first + 1);
         for _ in 0..1000 {
-            assert_eq!(ids.next() >> SUFFIX_BITS, 0xdef0, "an overflow of the counter must not reach the member");
+            assert_eq!(
+                ids.next() >> SUFFIX_BITS,
+                0xdef0,
+                "an overflow of the counter must not reach the member"
+            );
         }
     }
 

@@ -10,10 +10,10 @@ use holdfast_engine::mvcc::{MvccError, View};
 use holdfast_proto::limits;
 use parking_lot::Mutex;
 
+use super::Host;
 use super::handle::WatchHandle;
 use super::inbox::{Ask, Feed, Inbox, Wait, Work};
 use super::pipe::{Pipe, PipeEnd};
-use super::Host;
 
 /// How watches behave.
 #[derive(Debug, Clone, Copy)]
@@ -57,12 +57,7 @@ pub fn start(
 }
 
 /// Runs until it is told to stop. The hub is dropped at the end, and with it every stream ends.
-fn run(
-    inbox: &Inbox,
-    host: &dyn Host,
-    stats: &Mutex<HubStats>,
-    settings: Settings,
-) -> Result<(), MvccError> {
+fn run(inbox: &Inbox, host: &dyn Host, stats: &Mutex<HubStats>, settings: Settings) -> Result<(), MvccError> {
     let limits = Limits { fragment_bytes: settings.fragment_bytes, ..Limits::default() };
     let mut hub = Hub::new(limits, host.view()?.revision());
     let begun = Instant::now();

@@ -12,7 +12,10 @@ use tonic::metadata::MetadataMap;
 ///
 /// # Errors
 /// The reason, which the client gets as [`holdfast_proto::watch::reason_of_failed_check`] tells it.
-#[expect(clippy::unnecessary_wraps, reason = "refusals come with users and roles, which cannot be enabled yet")]
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "refusals come with users and roles, which cannot be enabled yet"
+)]
 pub(super) fn check(_caller: &MetadataMap, _request: &WatchCreateRequest) -> Result<(), EtcdError> {
     Ok(())
 }

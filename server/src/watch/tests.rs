@@ -230,7 +230,8 @@ async fn large_and_small_events_arrive_whole() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_that_wants_a_leader_loses_its_stream_with_it() {
     let server = Server::start().await;
-    let insist = |request: &mut Request<_>| drop(request.metadata_mut().insert("hasleader", "true".parse().unwrap()));
+    let insist =
+        |request: &mut Request<_>| drop(request.metadata_mut().insert("hasleader", "true".parse().unwrap()));
     let mut insisting = server.watch_with(insist).await.unwrap();
     let mut patient = server.watch().await;
     insisting.create(key("a")).await;
@@ -324,7 +325,9 @@ async fn idle_watchers_are_told_how_far_they_are() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn unknown_compression_is_refused() {
     let server = Server::start().await;
-    let zip = |request: &mut Request<_>| drop(request.metadata_mut().insert("grpc-encoding", "zip".parse().unwrap()));
+    let zip = |request: &mut Request<_>| {
+        drop(request.metadata_mut().insert("grpc-encoding", "zip".parse().unwrap()))
+    };
     let status = server.watch_with(zip).await.map(|_| ()).unwrap_err();
     assert_eq!(status.code(), Code::Unimplemented);
 }

@@ -32,7 +32,8 @@ const PROBE: Bytes = Bytes::from_static(b"health");
 async fn run(mut invocation: Invocation) -> Outcome {
     let mut session = Session::open(&mut invocation).await?;
     let addresses = super::chosen(&invocation, &mut session).await?;
-    let probes: FuturesUnordered<_> = addresses.iter().map(|address| probe(session.client.only(address), address)).collect();
+    let probes: FuturesUnordered<_> =
+        addresses.iter().map(|address| probe(session.client.only(address), address)).collect();
     let list: Vec<EndpointHealth> = probes.collect().await;
     session.printer.print(&Reply::EndpointHealth(&list))?;
     if list.iter().any(|row| row.error.is_some()) {
@@ -54,7 +55,8 @@ async fn probe(mut client: Client, address: &Address) -> EndpointHealth {
 
 /// What the alarms of the cluster say, if there are any.
 async fn alarms(client: &mut Client) -> Option<String> {
-    let everything = pb::AlarmRequest { action: pb::alarm_request::AlarmAction::Get.into(), ..Default::default() };
+    let everything =
+        pb::AlarmRequest { action: pb::alarm_request::AlarmAction::Get.into(), ..Default::default() };
     let Ok(response) = client.alarm(everything).await else {
         return Some("Unable to fetch the alarm list".to_owned());
     };

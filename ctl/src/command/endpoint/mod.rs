@@ -32,13 +32,22 @@ async fn chosen(invocation: &Invocation, session: &mut Session) -> Result<Vec<Ad
     if !invocation.values.bool("cluster") {
         return Ok(session.client.endpoints().to_vec());
     }
-    let members = session.client.member_list(pb::MemberListRequest { linearizable: true }).await.map_err(|error| {
-        Failure::new(Code::Error, format_args!("failed to fetch endpoints from etcd cluster member list: {error}"))
-    })?;
-    let addresses: Vec<Address> =
-        members.members.iter().flat_map(|member| &member.client_urls).map(|url| Address::parse(url)).collect();
+    let members =
+        session.client.member_list(pb::MemberListRequest { linearizable: true }).await.map_err(|error| {
+            Failure::new(
+                Code::Error,
+                format_args!("failed to fetch endpoints from etcd cluster member list: {error}"),
+            )
+        })?;
+    let addresses: Vec<Address> = members
+        .members
+        .iter()
+        .flat_map(|member| &member.client_urls)
+        .map(|url| Address::parse(url))
+        .collect();
     if let Some(address) = addresses.iter().find(|address| address.wants_tls()) {
-        let message = format_args!("TLS is not available in this build, but the member at {address} asks for it");
+        let message =
+            format_args!("TLS is not available in this build, but the member at {address} asks for it");
         return Err(Failure::new(Code::Error, message));
     }
     Ok(addresses)

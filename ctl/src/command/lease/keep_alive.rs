@@ -73,16 +73,19 @@ async fn renew_until(client: &mut Client, id: i64, deadline: Instant) -> Option<
 }
 
 async fn renew_once(client: &mut Client, id: i64) -> Result<pb::LeaseKeepAliveResponse, CallError> {
-    client.limited(async move |client| loop {
-        match renew(client, id).await {
-            Err(error) if error.is_unavailable() => {
-                client.disconnect();
-                sleep(PAUSE).await;
+    client
+        .limited(async move |client| {
+            loop {
+                match renew(client, id).await {
+                    Err(error) if error.is_unavailable() => {
+                        client.disconnect();
+                        sleep(PAUSE).await;
+                    }
+                    outcome => return outcome,
+                }
             }
-            outcome => return outcome,
-        }
-    })
-    .await
+        })
+        .await
 }
 
 /// Sends one renewal. A lease that does not exist is answered with a time of 0.

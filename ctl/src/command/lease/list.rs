@@ -22,6 +22,7 @@ pub(super) const COMMAND: Command = Command {
 
 async fn run(mut invocation: Invocation) -> Outcome {
     let mut session = Session::open(&mut invocation).await?;
-    let response = session.client.lease_leases(pb::LeaseLeasesRequest {}).await.map_err(super::read_failed)?;
+    let response =
+        session.client.lease_leases(pb::LeaseLeasesRequest {}).await.map_err(super::read_failed)?;
     session.printer.print(&Reply::LeaseList(&response))
 }

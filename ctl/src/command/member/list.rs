@@ -29,7 +29,9 @@ async fn run(mut invocation: Invocation) -> Outcome {
     let linearizable = match invocation.values.text("consistency") {
         "l" => true,
         "s" => false,
-        other => return Err(Failure::new(Code::BadFeature, format_args!("unknown consistency flag {other:?}"))),
+        other => {
+            return Err(Failure::new(Code::BadFeature, format_args!("unknown consistency flag {other:?}")));
+        }
     };
     let mut session = Session::open(&mut invocation).await?;
     let request = pb::MemberListRequest { linearizable };

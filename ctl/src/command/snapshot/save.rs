@@ -68,7 +68,8 @@ async fn run(mut invocation: Invocation) -> Outcome {
     if !session.timeout_is_explicit {
         session.client.without_timeout();
     }
-    let version = save(&mut session.client, &path).await.map_err(|error| Failure::new(Code::Interrupted, error))?;
+    let version =
+        save(&mut session.client, &path).await.map_err(|error| Failure::new(Code::Interrupted, error))?;
     let mut text = format!("Snapshot saved at {}\n", path.display());
     if !version.is_empty() {
         text.push_str(&format!("Server version {version}\n"));
@@ -154,11 +155,9 @@ impl Part {
         let synced = self.file.flush().and_then(|()| self.file.get_ref().sync_all());
         synced.map_err(|source| SaveError::Write { path: self.path.clone(), source })?;
         self.finished = true;
-        fs::rename(&self.path, target).and_then(|()| sync_parent(target)).map_err(|source| SaveError::Rename {
-            from: self.path.clone(),
-            to: target.to_owned(),
-            source,
-        })
+        fs::rename(&self.path, target)
+            .and_then(|()| sync_parent(target))
+            .map_err(|source| SaveError::Rename { from: self.path.clone(), to: target.to_owned(), source })
     }
 }
 

@@ -57,7 +57,8 @@ fn section<T>(
         let mut line = Vec::new();
         input.by_ref().take(MAX_LINE_BYTES).read_until(b'\n', &mut line).map_err(invalid)?;
         let Some(line) = line.strip_suffix(b"\n") else { return Err(invalid("EOF")) };
-        let text = std::str::from_utf8(line).map_err(|_| invalid("a line of the transaction is not UTF-8"))?;
+        let text =
+            std::str::from_utf8(line).map_err(|_| invalid("a line of the transaction is not UTF-8"))?;
         let text = text.trim();
         if text.is_empty() {
             return Ok(items);
@@ -132,9 +133,17 @@ mod tests {
             ("get \"fo\\qo\"", 3, "invalid syntax"),
             ("put foo", 128, "put command needs 1 argument and input from stdin or 2 arguments"),
             ("del a b c", 128, "del command needs one argument as key and an optional argument as range_end"),
-            ("get a --prefix --from-key", 128, "`--prefix` and `--from-key` cannot be set at the same time, choose one"),
+            (
+                "get a --prefix --from-key",
+                128,
+                "`--prefix` and `--from-key` cannot be set at the same time, choose one",
+            ),
         ] {
-            assert_eq!(read_text(&format!("\n{line}\n\n\n")), Err((code, format!("Error: {message}"))), "{line}");
+            assert_eq!(
+                read_text(&format!("\n{line}\n\n\n")),
+                Err((code, format!("Error: {message}"))),
+                "{line}"
+            );
         }
     }
 }

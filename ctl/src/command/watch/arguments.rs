@@ -92,7 +92,11 @@ mod tests {
             ("a --prefix -- a", "a", "b", &["a"]),
         ] {
             let wish = wish(line, &none).unwrap();
-            assert_eq!((&wish.request.key[..], &wish.request.range_end[..]), (key.as_bytes(), end.as_bytes()), "{line}");
+            assert_eq!(
+                (&wish.request.key[..], &wish.request.range_end[..]),
+                (key.as_bytes(), end.as_bytes()),
+                "{line}"
+            );
             assert_eq!(wish.command, command.iter().map(|word| word.as_bytes().to_vec()).collect::<Vec<_>>());
         }
     }

@@ -122,7 +122,10 @@ mod tests {
             ("foo", "Invalid command foo (only support watch)"),
             ("WATCH a", "Invalid command WATCH a (only support watch)"),
             ("watch", "Invalid command watch (command type or key is not provided)"),
-            ("watch a b --prefix", "Invalid command watch a b --prefix (`range_end` and `--prefix` are mutually exclusive)"),
+            (
+                "watch a b --prefix",
+                "Invalid command watch a b --prefix (`range_end` and `--prefix` are mutually exclusive)",
+            ),
             ("watch --bogus a", "128 Error: unknown flag: --bogus"),
             ("watch a --", "128 Error: bad number of arguments (found separator --, but no commands)"),
             ("progress x", "progress"),

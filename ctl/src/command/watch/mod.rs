@@ -87,7 +87,9 @@ impl Variables {
         let variables = Self { key: read(KEY_VARIABLE), range_end: read(RANGE_END_VARIABLE) };
         if variables.key.is_empty() && !variables.range_end.is_empty() {
             let quoted = crate::go_text::quote::quote(&variables.range_end);
-            return Err(Failure::bad_args(format_args!("{KEY_VARIABLE} is empty but got {RANGE_END_VARIABLE}={quoted}")));
+            return Err(Failure::bad_args(format_args!(
+                "{KEY_VARIABLE} is empty but got {RANGE_END_VARIABLE}={quoted}"
+            )));
         }
         Ok(variables)
     }

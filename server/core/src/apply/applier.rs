@@ -6,7 +6,10 @@ use holdfast_proto::etcdserverpb as pb;
 use prost::Message as _;
 
 use super::request::Request;
-use super::{Alarms, Applied, ApplyError, Failure, LeaseEffect, Outcome, Reply, alarm, cluster, header, kv, lease, txn, unreadable};
+use super::{
+    Alarms, Applied, ApplyError, Failure, LeaseEffect, Outcome, Reply, alarm, cluster, header, kv, lease,
+    txn, unreadable,
+};
 use crate::lease::Lessor;
 use crate::membership::{self, Membership};
 use crate::raft::{Committed, CommittedKind, decode_conf_change};
@@ -132,12 +135,14 @@ impl Applier {
                 };
                 let request = Request::from_envelope(envelope)
                     .map_err(|what| ApplyError::UnknownRequest { index, what })?;
-                let outcome = self.apply_request(batch, request).map_err(|source| ApplyError::Store { index, source })?;
+                let outcome = self
+                    .apply_request(batch, request)
+                    .map_err(|source| ApplyError::Store { index, source })?;
                 batch.out.replies.push((id, outcome));
             }
             CommittedKind::ConfChange(payload) => {
-                let change =
-                    decode_conf_change(&payload).map_err(|source| ApplyError::ConfChange { index, source })?;
+                let change = decode_conf_change(&payload)
+                    .map_err(|source| ApplyError::ConfChange { index, source })?;
                 let id = change.request_id;
                 let (outcome, accepted) = cluster::conf_change(&mut batch.txn, &mut self.membership, change)
                     .map_err(|source| ApplyError::Store { index, source })?;

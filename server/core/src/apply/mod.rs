@@ -136,7 +136,9 @@ pub enum ApplyError {
     #[error(transparent)]
     Membership(#[from] MembershipError),
     /// A committed entry is not an `InternalRaftRequest`.
-    #[error("entry {index} does not decode as a request: {source}; this member is too old for the log, or the log is damaged")]
+    #[error(
+        "entry {index} does not decode as a request: {source}; this member is too old for the log, or the log is damaged"
+    )]
     Decode {
         /// The entry.
         index: u64,
@@ -144,7 +146,9 @@ pub enum ApplyError {
         source: prost::DecodeError,
     },
     /// A committed entry carries a request that this version does not know how to apply.
-    #[error("entry {index} carries a request that this version cannot apply ({what}); run a version that can")]
+    #[error(
+        "entry {index} carries a request that this version cannot apply ({what}); run a version that can"
+    )]
     UnknownRequest {
         /// The entry.
         index: u64,

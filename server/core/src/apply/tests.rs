@@ -169,7 +169,8 @@ fn a_transaction_that_would_fail_changes_nothing() {
     machine.put(p("k", "v")).unwrap();
     let future = machine.txn(then(vec![op_p("q", "1"), op_r("k", 3)]));
     assert_eq!(future, Err(EtcdError::FutureRev));
-    let lease = pb::RequestOp { request: Some(Request::RequestPut(pb::PutRequest { lease: 9, ..p("a", "b") })) };
+    let lease =
+        pb::RequestOp { request: Some(Request::RequestPut(pb::PutRequest { lease: 9, ..p("a", "b") })) };
     assert_eq!(machine.txn(then(vec![op_p("q", "1"), lease.clone()])), Err(EtcdError::LeaseNotFound));
     let not_taken = pb::TxnRequest { failure: vec![lease], ..Default::default() };
     assert!(machine.txn(not_taken).unwrap().succeeded, "the branch that is not taken is not looked at");
@@ -186,7 +187,8 @@ fn a_transaction_that_would_fail_changes_nothing() {
 fn ignoring_the_value_of_a_key_that_the_transaction_has_deleted_is_refused_whole() {
     let mut machine = Machine::new();
     machine.put(p("k", "v")).unwrap();
-    let open_delete = pb::DeleteRangeRequest { key: "a".into(), range_end: "\0".into(), ..Default::default() };
+    let open_delete =
+        pb::DeleteRangeRequest { key: "a".into(), range_end: "\0".into(), ..Default::default() };
     let keep = pb::PutRequest { ignore_value: true, ..p("k", "") };
     let ops = vec![
         pb::RequestOp { request: Some(Request::RequestDeleteRange(open_delete)) },
@@ -301,8 +303,10 @@ fn compaction_has_its_bounds() {
 #[test]
 fn everything_is_there_after_a_restart() {
     let mut machine = Machine::new();
-    let context = ConfChangeContext { id: 1, peer_urls: Some(vec!["http://a:1".into()]), ..Default::default() };
-    let change = ConfChange { request_id: 0, kind: ConfChangeKind::AddNode, node_id: 1, context: Some(context) };
+    let context =
+        ConfChangeContext { id: 1, peer_urls: Some(vec!["http://a:1".into()]), ..Default::default() };
+    let change =
+        ConfChange { request_id: 0, kind: ConfChangeKind::AddNode, node_id: 1, context: Some(context) };
     let applied = machine.apply_kind(CommittedKind::ConfChange(change.encode()));
     assert_eq!(applied.conf_changes, [Some(change.clone())]);
     let again = machine.apply_kind(CommittedKind::ConfChange(change.encode()));

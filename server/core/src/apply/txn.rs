@@ -38,7 +38,10 @@ fn operations(request: &pb::TxnRequest) -> impl Iterator<Item = &pb::RequestOp> 
 ///
 /// # Errors
 /// The inner `Err` is for the client (a compacted or future revision), the outer one says that the store failed.
-pub fn read_only_txn(view: &View, request: &pb::TxnRequest) -> Result<Result<pb::TxnResponse, EtcdError>, MvccError> {
+pub fn read_only_txn(
+    view: &View,
+    request: &pb::TxnRequest,
+) -> Result<Result<pb::TxnResponse, EtcdError>, MvccError> {
     match read_branch(view, request) {
         Ok(response) => Ok(Ok(response)),
         Err(Failure::Client(error)) => Ok(Err(error)),
@@ -62,7 +65,11 @@ fn read_branch(view: &View, request: &pb::TxnRequest) -> Result<pb::TxnResponse,
 }
 
 /// Applies a transaction inside the revision that is open; `base` is the revision before it.
-pub(super) fn apply(txn: &mut ApplyTxn, request: &pb::TxnRequest, base: i64) -> Result<pb::TxnResponse, Failure> {
+pub(super) fn apply(
+    txn: &mut ApplyTxn,
+    request: &pb::TxnRequest,
+    base: i64,
+) -> Result<pb::TxnResponse, Failure> {
     let plan = plan(txn, request)?;
     check(txn, request, &plan)?;
     let mut run = Run { txn, base, changed: false };
@@ -183,7 +190,8 @@ impl Run<'_> {
                     Response::ResponseDeleteRange(response)
                 }
                 Some(Request::RequestTxn(inner)) => {
-                    let plan = nested.next().expect("a plan stands for every nested transaction of the branch");
+                    let plan =
+                        nested.next().expect("a plan stands for every nested transaction of the branch");
                     let mut response = self.execute(inner, plan)?;
                     response.header = Some(pb::ResponseHeader::default());
                     Response::ResponseTxn(response)

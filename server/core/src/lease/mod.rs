@@ -61,8 +61,7 @@ impl Lessor {
 
     /// A lease that the engine holds; used at start, before this member can lead.
     pub fn load(&mut self, id: i64, granted_seconds: i64, checkpointed_seconds: i64) {
-        self.leases
-            .insert(id, Lease { granted_seconds, checkpointed_seconds, deadline: None, due: false });
+        self.leases.insert(id, Lease { granted_seconds, checkpointed_seconds, deadline: None, due: false });
     }
 
     /// The log has granted a lease.
@@ -100,8 +99,11 @@ impl Lessor {
             .leases
             .iter()
             .map(|(id, lease)| {
-                let seconds =
-                    if lease.checkpointed_seconds > 0 { lease.checkpointed_seconds } else { lease.granted_seconds };
+                let seconds = if lease.checkpointed_seconds > 0 {
+                    lease.checkpointed_seconds
+                } else {
+                    lease.granted_seconds
+                };
                 (now + seconds_long(seconds) + extend, *id)
             })
             .collect();
@@ -155,8 +157,13 @@ impl Lessor {
     /// The leases that are due: at most `limit`, earliest first. Each is handed out once, and again when its revocation
     /// has not come through the log for seven seconds.
     pub fn take_due(&mut self, now: Duration, limit: usize) -> Vec<i64> {
-        let due: Vec<i64> =
-            self.deadlines.iter().take_while(|(deadline, _)| *deadline <= now).take(limit).map(|(_, id)| *id).collect();
+        let due: Vec<i64> = self
+            .deadlines
+            .iter()
+            .take_while(|(deadline, _)| *deadline <= now)
+            .take(limit)
+            .map(|(_, id)| *id)
+            .collect();
         for id in &due {
             if let Some(lease) = self.leases.get_mut(id) {
                 lease.due = true;
@@ -256,7 +263,11 @@ mod tests {
         let mut lessor = leader(&[(1, 10)]);
         assert_eq!(lessor.renew(1, at(9)), Ok(10));
         assert!(lessor.take_due(at(18), 10).is_empty());
-        assert_eq!(lessor.renew(1, at(19)), Err(RenewRefusal::NotFound), "past its end, though not yet taken");
+        assert_eq!(
+            lessor.renew(1, at(19)),
+            Err(RenewRefusal::NotFound),
+            "past its end, though not yet taken"
+        );
         assert_eq!(lessor.renew(7, at(1)), Err(RenewRefusal::NotFound));
         lessor.demote();
         assert_eq!(lessor.renew(1, at(1)), Err(RenewRefusal::NotPrimary));

@@ -84,9 +84,7 @@ impl Membership {
                 }
                 Ok(())
             }
-            ConfChangeKind::RemoveNode => {
-                self.member(id).map(|_| ()).ok_or(EtcdError::MemberNotFound)
-            }
+            ConfChangeKind::RemoveNode => self.member(id).map(|_| ()).ok_or(EtcdError::MemberNotFound),
             ConfChangeKind::UpdateNode => {
                 self.member(id).ok_or(EtcdError::MemberNotFound)?;
                 self.peer_urls_are_free(id, change)
@@ -95,7 +93,8 @@ impl Membership {
     }
 
     fn peer_urls_are_free(&self, id: u64, change: &ConfChange) -> Result<(), EtcdError> {
-        let urls = change.context.as_ref().and_then(|context| context.peer_urls.as_deref()).unwrap_or_default();
+        let urls =
+            change.context.as_ref().and_then(|context| context.peer_urls.as_deref()).unwrap_or_default();
         let taken = self
             .members()
             .filter(|member| member.id != id)
@@ -107,7 +106,9 @@ impl Membership {
     pub fn apply(&mut self, change: &ConfChange) {
         let id = change.node_id;
         match (change.kind, &change.context) {
-            (ConfChangeKind::AddNode | ConfChangeKind::AddLearnerNode, Some(context)) if context.is_promote => {
+            (ConfChangeKind::AddNode | ConfChangeKind::AddLearnerNode, Some(context))
+                if context.is_promote =>
+            {
                 if let Some(member) = self.members.get_mut(&id) {
                     member.is_learner = false;
                 }

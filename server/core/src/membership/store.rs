@@ -13,7 +13,9 @@ pub enum MembershipError {
     #[error(transparent)]
     Store(#[from] MvccError),
     /// A record is not in the form that was written.
-    #[error("the stored record of member {key:?} is damaged: {what}; restore the member from a backup, or remove it from the cluster and add it again")]
+    #[error(
+        "the stored record of member {key:?} is damaged: {what}; restore the member from a backup, or remove it from the cluster and add it again"
+    )]
     Damaged {
         /// The record's key.
         key: String,
@@ -30,7 +32,8 @@ pub fn load(view: &View, max_learners: usize) -> Result<Membership, MembershipEr
     let mut membership = Membership::new(max_learners);
     for entry in view.aux_entries(trees::MEMBERS)? {
         let (key, value) = entry?;
-        let member: Member = serde_json::from_slice(value).map_err(|error| damaged(key, error.to_string()))?;
+        let member: Member =
+            serde_json::from_slice(value).map_err(|error| damaged(key, error.to_string()))?;
         membership.insert(member);
     }
     for entry in view.aux_entries(trees::MEMBERS_REMOVED)? {
@@ -40,14 +43,19 @@ pub fn load(view: &View, max_learners: usize) -> Result<Membership, MembershipEr
         membership.insert_removed(id);
     }
     if let Some(version) = view.aux(trees::CLUSTER, VERSION_KEY)? {
-        let version = String::from_utf8(version.to_vec()).map_err(|error| damaged(VERSION_KEY, error.to_string()))?;
+        let version =
+            String::from_utf8(version.to_vec()).map_err(|error| damaged(VERSION_KEY, error.to_string()))?;
         membership.set_version(version);
     }
     Ok(membership)
 }
 
 /// Writes what `change`, already applied to `membership`, has changed.
-pub fn save_change(txn: &mut ApplyTxn, membership: &Membership, change: &ConfChange) -> Result<(), MvccError> {
+pub fn save_change(
+    txn: &mut ApplyTxn,
+    membership: &Membership,
+    change: &ConfChange,
+) -> Result<(), MvccError> {
     if change.kind == ConfChangeKind::RemoveNode {
         txn.aux_delete(trees::MEMBERS, &member_key(change.node_id))?;
         return txn.aux_put(trees::MEMBERS_REMOVED, &member_key(change.node_id), REMOVED);

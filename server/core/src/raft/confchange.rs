@@ -138,9 +138,10 @@ pub fn decode_conf_change(payload: &[u8]) -> Result<ConfChange, ConfChangeError>
     let node_id = wire.node_id.unwrap_or(0);
     let context = match wire.context.as_deref().unwrap_or_default() {
         [] => None,
-        json => Some(serde_json::from_slice::<ConfChangeContext>(json).map_err(|error| {
-            ConfChangeError::Context { node_id, what: error.to_string() }
-        })?),
+        json => Some(
+            serde_json::from_slice::<ConfChangeContext>(json)
+                .map_err(|error| ConfChangeError::Context { node_id, what: error.to_string() })?,
+        ),
     };
     match &context {
         Some(context) if context.id != node_id => {

@@ -23,7 +23,12 @@ pub struct LogView {
 impl LogView {
     /// A view of a log whose entries up to `compacted_index` (of `compacted_term`) are gone, because the state machine
     /// holds their effect.
-    pub fn new(hard_state: HardState, conf_state: ConfState, compacted_index: u64, compacted_term: u64) -> Self {
+    pub fn new(
+        hard_state: HardState,
+        conf_state: ConfState,
+        compacted_index: u64,
+        compacted_term: u64,
+    ) -> Self {
         Self { hard_state, conf_state, compacted_index, compacted_term, entries: VecDeque::new(), bytes: 0 }
     }
 

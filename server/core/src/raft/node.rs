@@ -116,7 +116,12 @@ impl Node {
     ///
     /// # Errors
     /// [`NodeError::Start`] when log, hard state and configuration do not fit together.
-    pub fn new(settings: &Settings, log: LogView, applied: u64, logger: &slog::Logger) -> Result<Self, NodeError> {
+    pub fn new(
+        settings: &Settings,
+        log: LogView,
+        applied: u64,
+        logger: &slog::Logger,
+    ) -> Result<Self, NodeError> {
         let raw = RawNode::new(&settings.raft_config(applied), log, logger).map_err(NodeError::Start)?;
         let hard_state = raw.raft.hard_state();
         let durable_term = hard_state.term;
@@ -159,7 +164,8 @@ impl Node {
     /// # Errors
     /// [`NodeError::Dropped`]: none of them was taken.
     pub fn propose(&mut self, payloads: impl IntoIterator<Item = Bytes>) -> Result<(), NodeError> {
-        let entries: Vec<Entry> = payloads.into_iter().map(|data| Entry { data, ..Entry::default() }).collect();
+        let entries: Vec<Entry> =
+            payloads.into_iter().map(|data| Entry { data, ..Entry::default() }).collect();
         if entries.is_empty() {
             return Ok(());
         }

@@ -86,7 +86,10 @@ fn a_read_round_answers_with_what_is_committed() {
     node.campaign_if_alone();
     node.read_index(7);
     let early = collect(&mut node);
-    assert!(early.iter().all(|out| out.reads.is_empty()), "nothing is committed in this term: raft drops the request");
+    assert!(
+        early.iter().all(|out| out.reads.is_empty()),
+        "nothing is committed in this term: raft drops the request"
+    );
     for batch in early.into_iter().filter_map(|out| out.batch) {
         node.durable(batch.ticket);
     }
@@ -126,8 +129,10 @@ fn votes_wait_for_the_disk_and_heartbeat_answers_do_not() {
     assert_eq!(sent(&released), 2, "the vote and the answer");
 
     // Now that the term is durable, an append may be on its way to the disk without holding up heartbeats.
-    let entry = raft::eraftpb::Entry { term: 2, index: 2, data: Bytes::from_static(b"x"), ..Default::default() };
-    let mut append = Message { from: 3, to: 2, term: 2, log_term: 1, index: 1, commit: 1, ..Message::default() };
+    let entry =
+        raft::eraftpb::Entry { term: 2, index: 2, data: Bytes::from_static(b"x"), ..Default::default() };
+    let mut append =
+        Message { from: 3, to: 2, term: 2, log_term: 1, index: 1, commit: 1, ..Message::default() };
     append.set_msg_type(MessageType::MsgAppend);
     append.set_entries(vec![entry].into());
     follower.step(append);
@@ -175,7 +180,8 @@ impl Cluster {
         for _ in 0..200 {
             self.nodes.values_mut().for_each(Node::tick);
             self.run();
-            if let Some((id, _)) = self.nodes.iter().find(|(_, node)| node.leadership().role == Role::Leader) {
+            if let Some((id, _)) = self.nodes.iter().find(|(_, node)| node.leadership().role == Role::Leader)
+            {
                 return *id;
             }
         }
@@ -210,8 +216,12 @@ fn a_leader_takes_a_learner_in_gos_encoding() {
     let mut cluster = Cluster::new();
     let leader = cluster.elect();
     let context = ConfChangeContext { id: 4, is_learner: true, ..ConfChangeContext::default() };
-    let change =
-        ConfChange { request_id: 9, kind: ConfChangeKind::AddLearnerNode, node_id: 4, context: Some(context) };
+    let change = ConfChange {
+        request_id: 9,
+        kind: ConfChangeKind::AddLearnerNode,
+        node_id: 4,
+        context: Some(context),
+    };
     let node = cluster.nodes.get_mut(&leader).unwrap();
     node.propose_conf_change(&change).unwrap();
     // A second change while the first is pending becomes an empty entry, as on Go's leader.
@@ -271,8 +281,15 @@ fn a_stale_rejection_does_not_move_a_follower_back() {
     let (term, index) = (node.leadership().term, node.committed_index());
     // A lost message puts the follower into probing, where raft-rs takes any rejection of what it sent last.
     node.unreachable(follower);
-    let mut stale =
-        Message { from: follower, to: leader, term, index, reject: true, reject_hint: 1, ..Message::default() };
+    let mut stale = Message {
+        from: follower,
+        to: leader,
+        term,
+        index,
+        reject: true,
+        reject_hint: 1,
+        ..Message::default()
+    };
     stale.set_msg_type(MessageType::MsgAppendResponse);
     node.step(stale);
     assert!(collect(node).is_empty(), "nothing is sent again for what the follower has matched since");
