@@ -108,7 +108,9 @@ impl HealthSource for FullNode {
                 member.read_barrier().await.map_err(|error| error.to_string())?;
             }
             let view = member.view().map_err(|error| error.to_string())?;
-            view.get(b"health", 0).map(|_| ()).map_err(|error| member.store_failed(error).message().to_owned())
+            view.get(b"health", 0)
+                .map(|_| ())
+                .map_err(|error| member.store_failed(error).message().to_owned())
         }
         .boxed()
     }

@@ -105,7 +105,13 @@ impl Interval<'_> {
     fn covers_any(&self, keys: &BTreeSet<&[u8]>) -> bool {
         match self.end {
             None => keys.contains(self.key),
-            Some(end) => self.key < end && keys.range::<[u8], _>((Bound::Included(self.key), Bound::Excluded(end))).next().is_some(),
+            Some(end) => {
+                self.key < end
+                    && keys
+                        .range::<[u8], _>((Bound::Included(self.key), Bound::Excluded(end)))
+                        .next()
+                        .is_some()
+            }
         }
     }
 }
@@ -244,7 +250,8 @@ mod tests {
     #[test]
     fn single_requests() {
         assert_eq!(put(&pb::PutRequest::default()), Err(EtcdError::EmptyKey));
-        let value = pb::PutRequest { key: "k".into(), value: "v".into(), ignore_value: true, ..Default::default() };
+        let value =
+            pb::PutRequest { key: "k".into(), value: "v".into(), ignore_value: true, ..Default::default() };
         assert_eq!(put(&value), Err(EtcdError::ValueProvided));
         let lease = pb::PutRequest { key: "k".into(), lease: 1, ignore_lease: true, ..Default::default() };
         assert_eq!(put(&lease), Err(EtcdError::LeaseProvided));

@@ -1,7 +1,7 @@
 //! Cluster: the list of members. Changes of membership come with clusters of more than one member.
 
-use holdfast_proto::etcdserverpb::cluster_server::Cluster;
 use holdfast_proto::etcdserverpb as pb;
+use holdfast_proto::etcdserverpb::cluster_server::Cluster;
 use tonic::{Request, Response, Status};
 
 use super::Services;
@@ -21,7 +21,10 @@ impl Cluster for Services {
         Ok(Response::new(pb::MemberListResponse { header, members: self.member().members() }))
     }
 
-    async fn member_add(&self, _: Request<pb::MemberAddRequest>) -> Result<Response<pb::MemberAddResponse>, Status> {
+    async fn member_add(
+        &self,
+        _: Request<pb::MemberAddRequest>,
+    ) -> Result<Response<pb::MemberAddResponse>, Status> {
         Err(not_yet("MemberAdd"))
     }
 

@@ -32,7 +32,10 @@ impl Health for Services {
 
     type WatchStream = Pin<Box<dyn Stream<Item = Result<pb::HealthCheckResponse, Status>> + Send>>;
 
-    async fn watch(&self, request: Request<pb::HealthCheckRequest>) -> Result<Response<Self::WatchStream>, Status> {
+    async fn watch(
+        &self,
+        request: Request<pb::HealthCheckRequest>,
+    ) -> Result<Response<Self::WatchStream>, Status> {
         let status = if request.get_ref().service.is_empty() {
             ServingStatus::Serving
         } else {
@@ -52,7 +55,10 @@ impl Health for Services {
         Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
     }
 
-    async fn list(&self, _: Request<pb::HealthListRequest>) -> Result<Response<pb::HealthListResponse>, Status> {
+    async fn list(
+        &self,
+        _: Request<pb::HealthListRequest>,
+    ) -> Result<Response<pb::HealthListResponse>, Status> {
         let statuses = BTreeMap::from([(String::new(), answer(ServingStatus::Serving))]);
         Ok(Response::new(pb::HealthListResponse { statuses }))
     }

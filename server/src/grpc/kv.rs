@@ -3,8 +3,8 @@
 use std::pin::Pin;
 
 use holdfast_core::apply::{self, Reply};
-use holdfast_proto::etcdserverpb::kv_server::Kv;
 use holdfast_proto::etcdserverpb as pb;
+use holdfast_proto::etcdserverpb::kv_server::Kv;
 use tokio_stream::Stream;
 use tonic::{Request, Response, Status};
 

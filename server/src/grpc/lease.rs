@@ -6,8 +6,8 @@ use std::time::Duration;
 use holdfast_core::apply::Reply;
 use holdfast_core::lease::RenewRefusal;
 use holdfast_proto::error::EtcdError;
-use holdfast_proto::etcdserverpb::lease_server::Lease;
 use holdfast_proto::etcdserverpb as pb;
+use holdfast_proto::etcdserverpb::lease_server::Lease;
 use tokio::sync::mpsc;
 use tokio_stream::Stream;
 use tokio_stream::wrappers::ReceiverStream;
@@ -111,7 +111,8 @@ impl Lease for Services {
         }
     }
 
-    type LeaseKeepAliveStream = Pin<Box<dyn Stream<Item = Result<pb::LeaseKeepAliveResponse, Status>> + Send>>;
+    type LeaseKeepAliveStream =
+        Pin<Box<dyn Stream<Item = Result<pb::LeaseKeepAliveResponse, Status>> + Send>>;
 
     async fn lease_keep_alive(
         &self,
@@ -139,7 +140,8 @@ impl Lease for Services {
         let view = member.view()?;
         let header = Some(member.header_at(view.revision()));
         let Some(times) = times else {
-            let unknown = pb::LeaseTimeToLiveResponse { header, id: request.id, ttl: -1, ..Default::default() };
+            let unknown =
+                pb::LeaseTimeToLiveResponse { header, id: request.id, ttl: -1, ..Default::default() };
             return Ok(Response::new(unknown));
         };
         let keys = if request.keys {

@@ -5,8 +5,8 @@ use std::pin::Pin;
 use holdfast_core::apply::Reply;
 use holdfast_engine::mvcc::MvccError;
 use holdfast_proto::error::EtcdError;
-use holdfast_proto::etcdserverpb::maintenance_server::Maintenance;
 use holdfast_proto::etcdserverpb as pb;
+use holdfast_proto::etcdserverpb::maintenance_server::Maintenance;
 use holdfast_proto::version;
 use tokio_stream::Stream;
 use tokio_stream::wrappers::ReceiverStream;
@@ -68,7 +68,10 @@ impl Maintenance for Services {
         Ok(Response::new(pb::HashResponse { header, hash }))
     }
 
-    async fn hash_kv(&self, request: Request<pb::HashKvRequest>) -> Result<Response<pb::HashKvResponse>, Status> {
+    async fn hash_kv(
+        &self,
+        request: Request<pb::HashKvRequest>,
+    ) -> Result<Response<pb::HashKvResponse>, Status> {
         let revision = request.get_ref().revision;
         let member = self.member().clone();
         let view = member.view()?;
@@ -88,7 +91,10 @@ impl Maintenance for Services {
 
     type SnapshotStream = Pin<Box<dyn Stream<Item = Result<pb::SnapshotResponse, Status>> + Send>>;
 
-    async fn snapshot(&self, _: Request<pb::SnapshotRequest>) -> Result<Response<Self::SnapshotStream>, Status> {
+    async fn snapshot(
+        &self,
+        _: Request<pb::SnapshotRequest>,
+    ) -> Result<Response<Self::SnapshotStream>, Status> {
         let chunks = snapshot::stream(self.member().view()?);
         Ok(Response::new(Box::pin(ReceiverStream::new(chunks))))
     }

@@ -43,7 +43,8 @@ pub(super) async fn answer(
     }
     let view = member.view()?;
     let header = member.header_at(view.revision());
-    let small = request.range_end.is_empty() || (1..=INLINE_KEYS).contains(&request.limit) || request.count_only;
+    let small =
+        request.range_end.is_empty() || (1..=INLINE_KEYS).contains(&request.limit) || request.count_only;
     let result = if small {
         view.range(&apply::range_query(request))
     } else {

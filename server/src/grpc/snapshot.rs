@@ -67,11 +67,14 @@ pub(super) fn stream(view: View) -> mpsc::Receiver<Result<pb::SnapshotResponse, 
         });
         match result {
             Ok(()) => {}
-            Err(error) if sender.is_closed() => tracing::info!(%error, "a client left before its snapshot was complete"),
+            Err(error) if sender.is_closed() => {
+                tracing::info!(%error, "a client left before its snapshot was complete")
+            }
             Err(error) => {
                 tracing::warn!(%error, "a snapshot has failed");
                 // A client that is gone does not read why.
-                let _ = sender.blocking_send(Err(Status::unavailable(format!("the snapshot has failed: {error}"))));
+                let _ = sender
+                    .blocking_send(Err(Status::unavailable(format!("the snapshot has failed: {error}"))));
             }
         }
     });

@@ -149,7 +149,9 @@ impl ApplyThread {
             self.leases.with(|lessor| match *effect {
                 LeaseEffect::Granted { id, seconds } => lessor.granted(id, seconds, now),
                 LeaseEffect::Revoked { id } => lessor.revoked(id),
-                LeaseEffect::Checkpointed { id, remaining_seconds } => lessor.checkpointed(id, remaining_seconds, now),
+                LeaseEffect::Checkpointed { id, remaining_seconds } => {
+                    lessor.checkpointed(id, remaining_seconds, now)
+                }
             });
         }
         if applied.membership_changed {
@@ -171,7 +173,6 @@ impl ApplyThread {
             }
         }
         if !applied.revisions.is_empty() {
-
             (self.on_changes)(applied.revisions);
         }
         for (id, outcome) in applied.replies {

@@ -40,7 +40,9 @@ impl AutoCompactor {
                 let looks = period.as_nanos().div_ceil(interval.as_nanos().max(1)) as usize;
                 Some(Self::Periodic { interval, looks, seen: VecDeque::new(), last: 0 })
             }
-            AutoCompaction::Revisions(retention) => Some(Self::Revision { retention: i64::try_from(retention).unwrap_or(i64::MAX), last: 0 }),
+            AutoCompaction::Revisions(retention) => {
+                Some(Self::Revision { retention: i64::try_from(retention).unwrap_or(i64::MAX), last: 0 })
+            }
         }
     }
 

@@ -33,8 +33,9 @@ impl Checkpointer {
     ) -> std::io::Result<(Self, std::thread::JoinHandle<()>)> {
         let (wake, woken) = bounded(1);
         let watched = Arc::clone(&shared);
-        let thread =
-            super::start::spawn("checkpoint", &watched, move || run(&db, &wal, &shared, &woken, on_checkpoint))?;
+        let thread = super::start::spawn("checkpoint", &watched, move || {
+            run(&db, &wal, &shared, &woken, on_checkpoint)
+        })?;
         Ok((Self { wake, bytes: 0, last: Instant::now() }, thread))
     }
 

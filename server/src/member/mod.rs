@@ -179,7 +179,10 @@ impl Member {
         if self.0.quota.has_alarm() {
             return;
         }
-        tracing::warn!("quota-backend-bytes" = self.0.quota.limit(), "database is at its quota; raising the NOSPACE alarm");
+        tracing::warn!(
+            "quota-backend-bytes" = self.0.quota.limit(),
+            "database is at its quota; raising the NOSPACE alarm"
+        );
         let alarm = pb::AlarmRequest {
             action: pb::alarm_request::AlarmAction::Activate as i32,
             member_id: self.0.shared.member_id,

@@ -90,7 +90,8 @@ mod tests {
     use super::*;
 
     fn put(bytes: usize) -> pb::RequestOp {
-        let put = pb::PutRequest { key: vec![b'k'].into(), value: vec![0; bytes].into(), ..Default::default() };
+        let put =
+            pb::PutRequest { key: vec![b'k'].into(), value: vec![0; bytes].into(), ..Default::default() };
         pb::RequestOp { request: Some(Op::RequestPut(put)) }
     }
 

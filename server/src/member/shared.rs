@@ -29,7 +29,13 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(member_id: u64, cluster_id: u64, membership: Membership, alarms: Alarms, applied: u64) -> Self {
+    pub(super) fn new(
+        member_id: u64,
+        cluster_id: u64,
+        membership: Membership,
+        alarms: Alarms,
+        applied: u64,
+    ) -> Self {
         Self {
             member_id,
             cluster_id,

@@ -83,7 +83,11 @@ pub struct Observers {
 }
 
 /// Starts a member on `storage`. Must be called within a tokio runtime, on which its periodic tasks run.
-pub fn start(config: &Config, storage: &Storage, observers: Observers) -> Result<(Member, Running), StartError> {
+pub fn start(
+    config: &Config,
+    storage: &Storage,
+    observers: Observers,
+) -> Result<(Member, Running), StartError> {
     let mailbox = Arc::new(Mailbox::default());
     let log_config = log_config(config, &mailbox, Arc::clone(&observers.log_write));
     let mut opened = match storage.reopen(log_config.clone())? {
@@ -146,7 +150,10 @@ fn first_members(config: &Config) -> Result<BTreeMap<u64, ConfChangeContext>, St
 /// Gives a log that holds nothing yet the cluster's first configuration: one entry for each member, by ascending id, in
 /// term 1 and committed from the start. A crash between the creation of the log and this leads here again.
 fn found_if_empty(config: &Config, opened: &mut Opened) -> Result<(), StartError> {
-    if opened.hard_state.is_some() || !opened.entries.is_empty() || opened.store.view().map_err(StorageError::from)?.mark() > 0 {
+    if opened.hard_state.is_some()
+        || !opened.entries.is_empty()
+        || opened.store.view().map_err(StorageError::from)?.mark() > 0
+    {
         return Ok(());
     }
     let members = first_members(config)?;
@@ -154,15 +161,21 @@ fn found_if_empty(config: &Config, opened: &mut Opened) -> Result<(), StartError
         .into_iter()
         .zip(1..)
         .map(|((id, context), index)| {
-            let change =
-                ConfChange { request_id: 0, kind: ConfChangeKind::AddNode, node_id: id, context: Some(context) };
+            let change = ConfChange {
+                request_id: 0,
+                kind: ConfChangeKind::AddNode,
+                node_id: id,
+                context: Some(context),
+            };
             Entry { index, term: 1, kind: KIND_CONF_CHANGE, data: change.encode() }
         })
         .collect();
     let hard_state = HardState { term: 1, vote: 0, commit: entries.len() as u64 };
     // Tickets of raft's own batches begin at one. Durability is not waited for: nothing is acknowledged before raft's
     // first batch, which the log makes durable after this one.
-    opened.wal.append(Batch { entries: entries.clone(), hard_state: Some(hard_state), ..Batch::default() }, 0)?;
+    opened
+        .wal
+        .append(Batch { entries: entries.clone(), hard_state: Some(hard_state), ..Batch::default() }, 0)?;
     opened.entries = entries;
     opened.hard_state = Some(hard_state);
     Ok(())
@@ -274,7 +287,12 @@ pub(super) fn spawn(
 }
 
 /// The part of the log that raft needs: what the store does not hold yet.
-fn log_view(applier: &Applier, hard_state: Option<HardState>, entries: &[Entry], applied_term: u64) -> LogView {
+fn log_view(
+    applier: &Applier,
+    hard_state: Option<HardState>,
+    entries: &[Entry],
+    applied_term: u64,
+) -> LogView {
     let state = hard_state.unwrap_or_default();
     let applied = applier.applied();
     let mut raft_state = raft::eraftpb::HardState::default();

@@ -8,7 +8,9 @@ use holdfast_engine::file::{FileError, MappedFile, PageFile};
 use holdfast_engine::mvcc::{MvccError, Store, trees};
 use holdfast_engine::tree::{Db, DbOptions};
 use holdfast_engine::{EngineError, OpenError};
-use holdfast_wal::{Config as LogConfig, DirectIo, Entry, FileDevice, HardState, LogDevice, Recovered, Wal, WalError};
+use holdfast_wal::{
+    Config as LogConfig, DirectIo, Entry, FileDevice, HardState, LogDevice, Recovered, Wal, WalError,
+};
 
 /// Name of the tree file in `member/snap`, as etcd names its own.
 const DB_FILE: &str = "db";
@@ -118,7 +120,12 @@ impl Storage {
 
     /// Creates log and store of a member that starts for the first time, with the cluster's first configuration as the
     /// log's first entries. Returns once these are handed to the log.
-    pub(super) fn create(&self, config: LogConfig, member_id: u64, cluster_id: u64) -> Result<Opened, StorageError> {
+    pub(super) fn create(
+        &self,
+        config: LogConfig,
+        member_id: u64,
+        cluster_id: u64,
+    ) -> Result<Opened, StorageError> {
         let store = self.open_store(0)?;
         let applied = store.view()?.mark();
         if applied > 0 {

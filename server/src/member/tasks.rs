@@ -39,9 +39,12 @@ async fn publish(member: Member, name: String, client_urls: Vec<String>) {
             break;
         }
         let attributes = membershippb::Attributes { name: name.clone(), client_urls: client_urls.clone() };
-        let request = membershippb::ClusterMemberAttrSetRequest { member_id, member_attributes: Some(attributes) };
         let request =
-            pb::InternalRaftRequest { cluster_member_attr_set: Some(request), ..pb::InternalRaftRequest::default() };
+            membershippb::ClusterMemberAttrSetRequest { member_id, member_attributes: Some(attributes) };
+        let request = pb::InternalRaftRequest {
+            cluster_member_attr_set: Some(request),
+            ..pb::InternalRaftRequest::default()
+        };
         match member.propose(request).await {
             Ok(_) => tracing::info!(
                 "local-member-id" = format!("{member_id:x}"),
@@ -53,10 +56,14 @@ async fn publish(member: Member, name: String, client_urls: Vec<String>) {
     }
     while member.cluster_version().is_none() {
         let request = membershippb::ClusterVersionSetRequest { ver: version::CLUSTER_VERSION.to_owned() };
-        let request =
-            pb::InternalRaftRequest { cluster_version_set: Some(request), ..pb::InternalRaftRequest::default() };
+        let request = pb::InternalRaftRequest {
+            cluster_version_set: Some(request),
+            ..pb::InternalRaftRequest::default()
+        };
         match member.propose(request).await {
-            Ok(_) => tracing::info!("cluster-version" = version::CLUSTER_VERSION, "set initial cluster version"),
+            Ok(_) => {
+                tracing::info!("cluster-version" = version::CLUSTER_VERSION, "set initial cluster version")
+            }
             Err(error) => tracing::warn!(%error, "failed to set the cluster version"),
         }
     }

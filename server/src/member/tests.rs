@@ -29,7 +29,8 @@ fn observers() -> Observers {
 }
 
 async fn put(member: &Member, key: &str, value: &str) -> Result<i64, EtcdError> {
-    let put = pb::PutRequest { key: key.to_owned().into(), value: value.to_owned().into(), ..Default::default() };
+    let put =
+        pb::PutRequest { key: key.to_owned().into(), value: value.to_owned().into(), ..Default::default() };
     match member.propose(pb::InternalRaftRequest { put: Some(put), ..Default::default() }).await? {
         Reply::Put(response) => Ok(response.header.unwrap().revision),
         other => panic!("{other:?}"),
