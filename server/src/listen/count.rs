@@ -7,10 +7,12 @@
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use holdfast_proto::metadata::CLIENT_API_VERSION;
 use http::{HeaderMap, Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
@@ -70,10 +72,13 @@ struct Call {
     metrics: Arc<Metrics>,
     method: Option<Arc<MethodMetrics>>,
     begun: Instant,
+    /// The request broke off: the client has reset the stream or gone, whatever the service made of that.
+    broken_off: AtomicBool,
 }
 
 impl Call {
     fn end(&self, code: Code) {
+        let code = if self.broken_off.load(Ordering::Relaxed) { Code::Cancelled } else { code };
         if let Some(method) = &self.method {
             method.handled(code, self.begun.elapsed().as_secs_f64());
         }
@@ -90,8 +95,10 @@ pub(super) async fn call<S: GrpcService>(
     let method = metrics.grpc.method(&path);
     if let Some(method) = &method {
         method.started();
+        let version = request.headers().get(CLIENT_API_VERSION).and_then(|version| version.to_str().ok());
+        metrics.server.count_client_request(method.client_request_type(), version);
     }
-    let call = Arc::new(Call { metrics, method, begun: Instant::now() });
+    let call = Arc::new(Call { metrics, method, begun: Instant::now(), broken_off: AtomicBool::new(false) });
     let deadline = deadline(request.headers());
     let counted = Arc::clone(&call);
     let request =
@@ -159,14 +166,18 @@ impl Body for GrpcRequestBody {
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let this = self.get_mut();
         let frame = ready!(Pin::new(&mut this.inner).poll_frame(cx));
-        if let Some(Ok(frame)) = &frame
-            && let Some(data) = frame.data_ref()
-        {
-            let counted = this.counter.take(data);
-            this.call.metrics.network.client_received_bytes.inc_by(counted.bytes);
-            if let Some(method) = &this.call.method {
-                method.received(counted.messages);
+        match &frame {
+            Some(Ok(frame)) => {
+                if let Some(data) = frame.data_ref() {
+                    let counted = this.counter.take(data);
+                    this.call.metrics.network.client_received_bytes.inc_by(counted.bytes);
+                    if let Some(method) = &this.call.method {
+                        method.received(counted.messages);
+                    }
+                }
             }
+            Some(Err(_)) => this.call.broken_off.store(true, Ordering::Relaxed),
+            None => {}
         }
         Poll::Ready(frame)
     }

@@ -185,6 +185,8 @@ async fn grpc_is_served_and_counted() {
         format!("{} 1", handled("Canceled", "Watch", "server_stream")),
         format!("grpc_server_msg_sent_total{} 1", labels("Watch", "server_stream")),
         format!("grpc_server_handling_seconds_count{} 2", labels("Check", "unary")),
+        "etcd_server_client_requests_total{client_api_version=\"unknown\",type=\"unary\"} 2".to_owned(),
+        "etcd_server_client_requests_total{client_api_version=\"unknown\",type=\"stream\"} 1".to_owned(),
         "etcd_network_client_grpc_received_bytes_total 3".to_owned(),
         "etcd_network_client_grpc_sent_bytes_total 4".to_owned(),
     ];
@@ -267,6 +269,35 @@ async fn framework_errors_have_gos_words() {
     assert!(text.starts_with("grpc: error unmarshalling request: "), "{text}");
     let late = call(address, "/grpc.health.v1.Health/List", empty(), Some("50m")).await;
     assert_eq!(late, (200, Code::DeadlineExceeded as i32, "context deadline exceeded".into()));
+}
+
+/// A client that sends half a request and resets the stream has canceled it; nothing went wrong here.
+#[tokio::test]
+async fn half_a_request_counts_as_canceled() {
+    let fixture = start();
+    let stream = TcpStream::connect(fixture.address).await.unwrap();
+    let (client, connection) = h2::client::handshake(stream).await.unwrap();
+    tokio::spawn(connection);
+    let request =
+        Request::post("http://h/grpc.health.v1.Health/Check").header("content-type", "application/grpc");
+    let mut client = client.ready().await.unwrap();
+    let (_response, mut sender) = client.send_request(request.body(()).unwrap(), false).unwrap();
+    sender.send_data(Bytes::from_static(&[0, 0, 0, 0, 9, 1, 2]), false).unwrap();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    sender.send_reset(h2::Reason::CANCEL);
+    let line = "grpc_server_handled_total{grpc_code=\"Canceled\",grpc_method=\"Check\",\
+                grpc_service=\"grpc.health.v1.Health\",grpc_type=\"unary\"} 1";
+    for _ in 0..200 {
+        if fixture.metrics.gather().lines().any(|l| l == line) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let text = fixture.metrics.gather();
+    panic!(
+        "{:#?}",
+        text.lines().filter(|l| l.contains("\"Check\"") && !l.ends_with(" 0")).collect::<Vec<_>>()
+    );
 }
 
 #[tokio::test]

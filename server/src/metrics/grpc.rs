@@ -9,7 +9,7 @@ use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec, Registry};
 use tonic::Code;
 
 use super::make;
-use super::methods::{METHODS, Method};
+use super::methods::{METHODS, Method, MethodKind};
 
 /// The names of the seventeen codes in Go's words, by their number.
 pub const CODES: [&str; 17] = [
@@ -59,6 +59,7 @@ pub struct MethodMetrics {
     received: IntCounter,
     sent: IntCounter,
     handling: Option<Histogram>,
+    unary: bool,
 }
 
 impl GrpcMetrics {
@@ -112,12 +113,18 @@ impl MethodMetrics {
             received: families.received.with_label_values(&labels),
             sent: families.sent.with_label_values(&labels),
             handling: families.handling.as_ref().map(|vec| vec.with_label_values(&labels)),
+            unary: method.kind == MethodKind::Unary,
         }
     }
 
     /// A call has begun.
     pub fn started(&self) {
         self.started.inc();
+    }
+
+    /// What `etcd_server_client_requests_total` calls such a call.
+    pub fn client_request_type(&self) -> &'static str {
+        if self.unary { "unary" } else { "stream" }
     }
 
     /// A call has ended.
