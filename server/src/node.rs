@@ -191,7 +191,6 @@ fn count_applied(metrics: &Metrics, batch: &Applied, took: Duration, warning: Du
     metrics.mvcc.put.inc_by(counts.puts);
     metrics.mvcc.put_bytes.add(counts.put_bytes as i64);
     metrics.mvcc.delete.inc_by(counts.deletes);
-    metrics.mvcc.range.inc_by(counts.ranges);
     metrics.mvcc.txn.inc_by(counts.txns);
     if took > warning {
         metrics.server.slow_apply.inc();
@@ -257,6 +256,7 @@ fn scrape(member: &Member, watches: &WatchHandle, metrics: &Metrics) {
     server.proposals_pending.set(status.waiting as i64);
     server.proposals_failed.inc_by(status.failed_proposals.saturating_sub(server.proposals_failed.get()));
     server.read_indexes_failed.inc_by(status.failed_reads.saturating_sub(server.read_indexes_failed.get()));
+    metrics.mvcc.range.inc_by(status.ranges.saturating_sub(metrics.mvcc.range.get()));
     server.quota_backend_bytes.set(member.quota_bytes().map_or(0, |bytes| bytes as i64));
     if let Some(version) = member.cluster_version() {
         server.set_cluster_version(None, &version);

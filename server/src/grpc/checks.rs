@@ -1,12 +1,20 @@
 //! What a request may ask: refused here, before anything is proposed, with etcd's errors in etcd's order.
 
 use std::collections::BTreeSet;
-use std::ops::Bound;
 
 use holdfast_engine::mvcc::KeyRange;
 use holdfast_proto::error::EtcdError;
 use holdfast_proto::etcdserverpb as pb;
 use pb::request_op::Request;
+
+/// Transactions nested deeper than this are refused. A decoder bounds how deep messages may be nested, and the log's
+/// envelope adds to what the client has sent: a transaction that passes here must be one that every member can apply, or
+/// its entry would stop them all.
+const MAX_TXN_DEPTH: usize = 32;
+
+/// The longest key, in bytes, that may be put. The store keeps a second form of it, in which each zero byte takes two,
+/// and both must fit what the store allows (16 MiB). Only a server whose `--max-request-bytes` was raised gets this far.
+const MAX_KEY_BYTES: usize = 7 << 20;
 
 /// A range needs a key and known sort options.
 pub(super) fn range(request: &pb::RangeRequest) -> Result<(), EtcdError> {
@@ -22,6 +30,9 @@ pub(super) fn range(request: &pb::RangeRequest) -> Result<(), EtcdError> {
 pub(super) fn put(request: &pb::PutRequest) -> Result<(), EtcdError> {
     if request.key.is_empty() {
         return Err(EtcdError::EmptyKey);
+    }
+    if request.key.len() > MAX_KEY_BYTES {
+        return Err(EtcdError::RequestTooLarge);
     }
     if request.ignore_value && !request.value.is_empty() {
         return Err(EtcdError::ValueProvided);
@@ -39,14 +50,17 @@ pub(super) fn delete_range(request: &pb::DeleteRangeRequest) -> Result<(), EtcdE
 
 /// A transaction needs few enough operations, each of which is valid by itself, and must not write a key twice.
 pub(super) fn txn(request: &pb::TxnRequest, max_ops: usize) -> Result<(), EtcdError> {
-    operations(request, max_ops)?;
+    operations(request, max_ops, MAX_TXN_DEPTH)?;
     writes_once(&request.success)?;
     writes_once(&request.failure)?;
     Ok(())
 }
 
 /// The operations of a nested transaction count against what its parent has left of the limit.
-fn operations(request: &pb::TxnRequest, max_ops: usize) -> Result<(), EtcdError> {
+fn operations(request: &pb::TxnRequest, max_ops: usize, depth: usize) -> Result<(), EtcdError> {
+    if depth == 0 {
+        return Err(EtcdError::TooManyOps);
+    }
     let used = request.compare.len().max(request.success.len()).max(request.failure.len());
     if used > max_ops {
         return Err(EtcdError::TooManyOps);
@@ -59,7 +73,7 @@ fn operations(request: &pb::TxnRequest, max_ops: usize) -> Result<(), EtcdError>
             Some(Request::RequestRange(request)) => range(request)?,
             Some(Request::RequestPut(request)) => put(request)?,
             Some(Request::RequestDeleteRange(request)) => delete_range(request)?,
-            Some(Request::RequestTxn(request)) => operations(request, max_ops - used)?,
+            Some(Request::RequestTxn(request)) => operations(request, max_ops - used, depth - 1)?,
             None => return Err(EtcdError::KeyNotFound),
         }
     }
@@ -89,35 +103,16 @@ impl Interval<'_> {
     }
 }
 
-impl<'r> Writes<'r> {
-    fn meets(&self, puts: &BTreeSet<&'r [u8]>, deletes: &[Interval<'r>]) -> bool {
-        puts.iter().any(|key| self.puts.contains(key) || self.deletes.iter().any(|del| del.contains(key)))
-            || deletes.iter().any(|del| del.covers_any(&self.puts))
-    }
-
-    fn add(&mut self, other: Writes<'r>) {
-        self.puts.extend(other.puts);
-        self.deletes.extend(other.deletes);
+impl Writes<'_> {
+    fn deletes(&self, key: &[u8]) -> bool {
+        self.deletes.iter().any(|interval| interval.contains(key))
     }
 }
 
-impl Interval<'_> {
-    fn covers_any(&self, keys: &BTreeSet<&[u8]>) -> bool {
-        match self.end {
-            None => keys.contains(self.key),
-            Some(end) => {
-                self.key < end
-                    && keys
-                        .range::<[u8], _>((Bound::Included(self.key), Bound::Excluded(end)))
-                        .next()
-                        .is_some()
-            }
-        }
-    }
-}
-
-/// No key may be put twice, nor put and deleted, in one branch. What nested transactions write counts against the
-/// operations beside them and against their siblings; the two branches of one nested transaction exclude each other.
+/// No key may be put twice, nor put and deleted, in one branch. What nested transactions put counts against the
+/// operations beside them and against their siblings before them; the two branches of one nested transaction may put the
+/// same key, since only one of them runs. The order of the checks decides some answers, and is etcd's: deletes beside,
+/// nested transactions, puts beside.
 fn writes_once(branch: &[pb::RequestOp]) -> Result<Writes<'_>, EtcdError> {
     let mut writes = Writes::default();
     for op in branch {
@@ -127,23 +122,26 @@ fn writes_once(branch: &[pb::RequestOp]) -> Result<Writes<'_>, EtcdError> {
         }
     }
     for op in branch {
-        if let Some(Request::RequestTxn(inner)) = &op.request {
-            let taken = writes_once(&inner.success)?;
-            let other = writes_once(&inner.failure)?;
-            if writes.meets(&taken.puts, &taken.deletes) || writes.meets(&other.puts, &other.deletes) {
-                return Err(EtcdError::DuplicateKey);
-            }
-            writes.add(taken);
-            writes.add(other);
+        let Some(Request::RequestTxn(inner)) = &op.request else { continue };
+        let then = writes_once(&inner.success)?;
+        let or_else = writes_once(&inner.failure)?;
+        if then.puts.iter().any(|key| writes.puts.contains(key) || writes.deletes(key)) {
+            return Err(EtcdError::DuplicateKey);
         }
+        writes.deletes.extend(then.deletes);
+        let twice = |key: &&[u8]| writes.puts.contains(key) || writes.deletes(key);
+        if or_else.puts.iter().any(twice) {
+            return Err(EtcdError::DuplicateKey);
+        }
+        writes.puts.extend(then.puts);
+        writes.puts.extend(or_else.puts);
+        writes.deletes.extend(or_else.deletes);
     }
     for op in branch {
         if let Some(Request::RequestPut(put)) = &op.request {
-            let own = BTreeSet::from([&put.key[..]]);
-            if writes.meets(&own, &[]) {
+            if writes.deletes(&put.key) || !writes.puts.insert(&put.key) {
                 return Err(EtcdError::DuplicateKey);
             }
-            writes.puts.insert(&put.key);
         }
     }
     refuse_put_after_open_delete(branch)?;
@@ -159,10 +157,11 @@ fn refuse_put_after_open_delete(branch: &[pb::RequestOp]) -> Result<(), EtcdErro
             Some(Request::RequestDeleteRange(delete)) if &delete.range_end[..] == b"\0" => {
                 deleted.push(KeyRange::new(&delete.key, &delete.range_end));
             }
-            Some(Request::RequestPut(put)) if put.ignore_value || put.ignore_lease => {
-                if deleted.iter().any(|range| range.contains(&put.key)) {
-                    return Err(EtcdError::DuplicateKey);
-                }
+            Some(Request::RequestPut(put))
+                if (put.ignore_value || put.ignore_lease)
+                    && deleted.iter().any(|range| range.contains(&put.key)) =>
+            {
+                return Err(EtcdError::DuplicateKey);
             }
             _ => {}
         }
@@ -172,6 +171,8 @@ fn refuse_put_after_open_delete(branch: &[pb::RequestOp]) -> Result<(), EtcdErro
 
 #[cfg(test)]
 mod tests {
+    use prost::Message as _;
+
     use super::*;
 
     fn op(request: Request) -> pb::RequestOp {
@@ -208,6 +209,8 @@ mod tests {
             vec![p("d"), t(vec![p("d")], vec![])],
             vec![p("d"), t(vec![d("d", "")], vec![])],
             vec![t(vec![p("d")], vec![]), t(vec![], vec![p("d")])],
+            vec![t(vec![d("d", "")], vec![]), t(vec![p("d")], vec![])],
+            vec![t(vec![d("d", "")], vec![p("d")])],
         ];
         for branch in duplicates {
             assert_eq!(check(branch.clone(), vec![]), Err(EtcdError::DuplicateKey), "{branch:?}");
@@ -218,6 +221,7 @@ mod tests {
             vec![t(vec![p("d")], vec![p("d")])],
             vec![d("a", "\0"), p("z")],
             vec![p("a"), p("b")],
+            vec![t(vec![p("d")], vec![]), t(vec![d("d", "")], vec![])],
         ];
         for branch in allowed {
             assert_eq!(check(branch.clone(), vec![]), Ok(()), "{branch:?}");
@@ -245,6 +249,22 @@ mod tests {
         assert_eq!(with_nested(28), Ok(()));
         assert_eq!(with_nested(29), Err(EtcdError::TooManyOps));
         assert_eq!(check(vec![pb::RequestOp::default()], vec![]), Err(EtcdError::KeyNotFound));
+    }
+
+    /// A transaction nested 49 deep was taken, and could not be decoded out of its log entry: the member stopped, and
+    /// stopped again on every start.
+    #[test]
+    fn what_is_taken_can_be_decoded_out_of_the_log() {
+        let nested = |depth: usize| (1..depth).fold(vec![p("k")], |inner, _| vec![t(inner, vec![])]);
+        for depth in [MAX_TXN_DEPTH, MAX_TXN_DEPTH + 1] {
+            let request = pb::TxnRequest { success: nested(depth), ..Default::default() };
+            let taken = txn(&request, 128);
+            assert_eq!(taken.is_ok(), depth <= MAX_TXN_DEPTH);
+            if taken.is_ok() {
+                let envelope = pb::InternalRaftRequest { txn: Some(request), ..Default::default() };
+                assert!(pb::InternalRaftRequest::decode(&envelope.encode_to_vec()[..]).is_ok());
+            }
+        }
     }
 
     #[test]

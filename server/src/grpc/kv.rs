@@ -3,23 +3,42 @@
 use std::pin::Pin;
 
 use holdfast_core::apply::{self, Reply};
+use holdfast_proto::error::EtcdError;
 use holdfast_proto::etcdserverpb as pb;
 use holdfast_proto::etcdserverpb::kv_server::Kv;
+use holdfast_proto::etcdserverpb::request_op::Request as Op;
 use tokio_stream::Stream;
 use tonic::{Request, Response, Status};
 
 use super::{Services, checks, complete_header, unexpected_reply};
 
+impl Services {
+    /// Answers a transaction that only reads, where it holds up nobody.
+    async fn read_only(&self, request: pb::TxnRequest) -> Result<pb::TxnResponse, Status> {
+        let view = self.member().view()?;
+        let ranges = || {
+            request.success.iter().chain(&request.failure).filter_map(|op| match &op.request {
+                Some(Op::RequestRange(range)) => Some(range),
+                _ => None,
+            })
+        };
+        self.member().count_ranges(ranges().count());
+        let short = ranges().all(super::range::is_short)
+            && request.compare.iter().all(|compare| compare.range_end.is_empty());
+        let answered = if short {
+            apply::read_only_txn(&view, &request)
+        } else {
+            super::on_scan_thread(move || apply::read_only_txn(&view, &request)).await?
+        };
+        Ok(answered.map_err(|error| self.member().store_failed(error))??)
+    }
+}
+
 #[tonic::async_trait]
 impl Kv for Services {
-    /// Never reached over the network: the route of `range.rs` takes the path. Kept equal to it for callers in the
-    /// process.
-    async fn range(&self, request: Request<pb::RangeRequest>) -> Result<Response<pb::RangeResponse>, Status> {
-        let (result, header) = super::range::answer(self, request.get_ref()).await?;
-        let mut response = apply::range_response(&result, header.revision)
-            .map_err(|error| self.member().store_failed(error))?;
-        response.header = Some(header);
-        Ok(Response::new(response))
+    /// Not reached: the route of `range.rs` takes the path.
+    async fn range(&self, _: Request<pb::RangeRequest>) -> Result<Response<pb::RangeResponse>, Status> {
+        Err(Status::internal("holdfast: Range is served by a route of its own, which is missing"))
     }
 
     type RangeStreamStream = Pin<Box<dyn Stream<Item = Result<pb::RangeStreamResponse, Status>> + Send>>;
@@ -69,8 +88,7 @@ impl Kv for Services {
             if !apply::is_serializable(request) {
                 self.member().read_barrier().await?;
             }
-            let view = self.member().view()?;
-            apply::read_only_txn(&view, request).map_err(|error| self.member().store_failed(error))??
+            self.read_only(envelope.txn.unwrap_or_default()).await?
         } else {
             match self.member().propose(envelope).await? {
                 Reply::Txn(response) => response,
@@ -88,9 +106,13 @@ impl Kv for Services {
         let request = request.into_inner();
         let envelope = pb::InternalRaftRequest { compaction: Some(request), ..Default::default() };
         let outcome = self.member().propose(envelope).await;
-        if request.physical {
-            // Also when the revision was compacted before: that compaction may still be under way.
-            self.member().wait_compacted(self.member().view()?.compact_revision()).await?;
+        // Also when the revision was compacted before: that compaction may still be under way.
+        if request.physical && matches!(outcome, Ok(_) | Err(EtcdError::Compacted)) {
+            let revision = self.member().view()?.compact_revision();
+            tokio::select! {
+                done = self.member().wait_compacted(revision) => done?,
+                () = self.stopped() => return Err(EtcdError::Stopped.into()),
+            }
         }
         match outcome? {
             Reply::Compaction(mut response) => {

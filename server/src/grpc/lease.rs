@@ -18,8 +18,8 @@ use super::{Services, complete_header, unexpected_reply};
 /// Answers to renewals that may wait for a client that does not read them.
 const PENDING_ANSWERS: usize = 16;
 
-/// Pause between two looks for a leader.
-const LEADER_POLL: Duration = Duration::from_millis(50);
+/// Pause between two looks for a leader, or for the deletion of a lease that is due.
+const POLL: Duration = Duration::from_millis(50);
 
 impl Services {
     /// Renews a lease; `None` when there is none to renew. "Not found" is said only after everything that was committed
@@ -35,11 +35,12 @@ impl Services {
                     self.member().wait_applied().await?;
                     waited = true;
                 }
-                Err(RenewRefusal::NotPrimary) => {
+                Err(refusal @ (RenewRefusal::Due | RenewRefusal::NotPrimary)) => {
                     if tokio::time::Instant::now() >= deadline {
-                        return Err(EtcdError::NoLeader);
+                        let no_leader = refusal == RenewRefusal::NotPrimary;
+                        return Err(if no_leader { EtcdError::NoLeader } else { EtcdError::Timeout });
                     }
-                    tokio::time::sleep(LEADER_POLL).await;
+                    tokio::time::sleep(POLL).await;
                 }
             }
         }

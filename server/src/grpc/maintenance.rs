@@ -1,6 +1,7 @@
 //! Maintenance: status, alarms, hashes, snapshots.
 
 use std::pin::Pin;
+use std::sync::Arc;
 
 use holdfast_core::apply::Reply;
 use holdfast_engine::mvcc::MvccError;
@@ -13,7 +14,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
 use super::later::not_yet;
-use super::{Services, complete_header, snapshot, unexpected_reply};
+use super::{Services, complete_header, on_scan_thread, snapshot, unexpected_reply};
 use crate::member::Member;
 
 #[tonic::async_trait]
@@ -95,7 +96,10 @@ impl Maintenance for Services {
         &self,
         _: Request<pb::SnapshotRequest>,
     ) -> Result<Response<Self::SnapshotStream>, Status> {
-        let chunks = snapshot::stream(self.member().view()?);
+        let Ok(permit) = Arc::clone(&self.0.snapshots).acquire_owned().await else {
+            return Err(EtcdError::Stopped.into());
+        };
+        let chunks = snapshot::stream(self.member().clone(), self.member().view()?, permit);
         Ok(Response::new(Box::pin(ReceiverStream::new(chunks))))
     }
 
@@ -136,9 +140,4 @@ fn errors(member: &Member, leader: u64) -> Vec<String> {
         errors.push(format!("memberID:{} alarm:{kind}", alarm.member_id));
     }
     errors
-}
-
-/// Runs a long read where it holds up nobody.
-async fn on_scan_thread<T: Send + 'static>(read: impl FnOnce() -> T + Send + 'static) -> Result<T, Status> {
-    tokio::task::spawn_blocking(read).await.map_err(|_| EtcdError::Stopped.into())
 }

@@ -23,6 +23,7 @@ mod snapshot;
 use std::sync::Arc;
 
 use axum::routing::any_service;
+use holdfast_proto::error::EtcdError;
 use holdfast_proto::etcdserverpb::auth_server::AuthServer;
 use holdfast_proto::etcdserverpb::cluster_server::ClusterServer;
 use holdfast_proto::etcdserverpb::kv_server::KvServer;
@@ -31,8 +32,9 @@ use holdfast_proto::etcdserverpb::maintenance_server::MaintenanceServer;
 use holdfast_proto::health::health_server::HealthServer;
 use holdfast_proto::v3electionpb::election_server::ElectionServer;
 use holdfast_proto::v3lockpb::lock_server::LockServer;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tonic::Status;
+use tonic::codec::CompressionEncoding;
 use tonic::service::Routes;
 
 use crate::member::Member;
@@ -50,7 +52,12 @@ struct Inner {
     max_txn_ops: usize,
     max_receive_bytes: usize,
     stopping: watch::Receiver<bool>,
+    /// Snapshots that may be under way at once; others wait. Each holds a thread and a state of the database.
+    snapshots: Arc<Semaphore>,
 }
+
+/// See [`Inner::snapshots`].
+const SNAPSHOTS_AT_ONCE: usize = 4;
 
 impl Services {
     /// Services for a member. A transaction's branch may have `max_txn_ops` operations, a message `max_receive_bytes`
@@ -62,7 +69,8 @@ impl Services {
         max_receive_bytes: usize,
         stopping: watch::Receiver<bool>,
     ) -> Self {
-        Self(Arc::new(Inner { member, watch, max_txn_ops, max_receive_bytes, stopping }))
+        let snapshots = Arc::new(Semaphore::new(SNAPSHOTS_AT_ONCE));
+        Self(Arc::new(Inner { member, watch, max_txn_ops, max_receive_bytes, stopping, snapshots }))
     }
 
     /// Done when the server stops.
@@ -79,14 +87,22 @@ impl Services {
     /// All services, by path.
     pub fn routes(&self) -> Routes {
         let limit = self.0.max_receive_bytes;
-        let routes = Routes::new(KvServer::new(self.clone()).max_decoding_message_size(limit))
-            .add_service(LeaseServer::new(self.clone()).max_decoding_message_size(limit))
-            .add_service(ClusterServer::new(self.clone()).max_decoding_message_size(limit))
-            .add_service(MaintenanceServer::new(self.clone()).max_decoding_message_size(limit))
-            .add_service(HealthServer::new(self.clone()).max_decoding_message_size(limit))
-            .add_service(AuthServer::new(self.clone()).max_decoding_message_size(limit))
-            .add_service(LockServer::new(self.clone()).max_decoding_message_size(limit))
-            .add_service(ElectionServer::new(self.clone()).max_decoding_message_size(limit));
+        // Clients may compress what they send, message by message; answers are not compressed.
+        macro_rules! service {
+            ($server:ident) => {
+                $server::new(self.clone())
+                    .max_decoding_message_size(limit)
+                    .accept_compressed(CompressionEncoding::Gzip)
+            };
+        }
+        let routes = Routes::new(service!(KvServer))
+            .add_service(service!(LeaseServer))
+            .add_service(service!(ClusterServer))
+            .add_service(service!(MaintenanceServer))
+            .add_service(service!(HealthServer))
+            .add_service(service!(AuthServer))
+            .add_service(service!(LockServer))
+            .add_service(service!(ElectionServer));
         // Fixed paths win over the wildcard of the generated service.
         let router = routes.into_axum_router();
         let router = router
@@ -100,6 +116,11 @@ impl Services {
 /// The error for a reply that does not belong to the request: a bug, answered instead of hidden.
 fn unexpected_reply() -> Status {
     Status::internal("holdfast: the log has answered with a reply of another kind; please report this")
+}
+
+/// Runs a long read where it holds up nobody.
+async fn on_scan_thread<T: Send + 'static>(read: impl FnOnce() -> T + Send + 'static) -> Result<T, Status> {
+    tokio::task::spawn_blocking(read).await.map_err(|_| EtcdError::Stopped.into())
 }
 
 /// Fills in who answers; the revision stands already.

@@ -43,15 +43,12 @@ pub(super) async fn answer(
     }
     let view = member.view()?;
     let header = member.header_at(view.revision());
-    let small =
-        request.range_end.is_empty() || (1..=INLINE_KEYS).contains(&request.limit) || request.count_only;
-    let result = if small {
+    member.count_ranges(1);
+    let result = if is_short(request) {
         view.range(&apply::range_query(request))
     } else {
         let request = request.clone();
-        tokio::task::spawn_blocking(move || view.range(&apply::range_query(&request)))
-            .await
-            .map_err(|_| Status::from(EtcdError::Stopped))?
+        super::on_scan_thread(move || view.range(&apply::range_query(&request))).await?
     };
     match result {
         Ok(result) => Ok((result, header)),
@@ -59,6 +56,26 @@ pub(super) async fn answer(
         Err(MvccError::FutureRevision { .. }) => Err(EtcdError::FutureRev.into()),
         Err(error) => Err(member.store_failed(error)),
     }
+}
+
+/// Whether a range reads few rows whatever the keys are: one key, a count at the current revision, or the first few keys
+/// in their order. A sort or a filter looks at all of them.
+pub(super) fn is_short(request: &pb::RangeRequest) -> bool {
+    if request.range_end.is_empty() {
+        return true;
+    }
+    if request.count_only {
+        return request.revision <= 0;
+    }
+    let in_key_order = request.sort_target == pb::range_request::SortTarget::Key as i32
+        && request.sort_order != pb::range_request::SortOrder::Descend as i32;
+    let filters = [
+        request.min_mod_revision,
+        request.max_mod_revision,
+        request.min_create_revision,
+        request.max_create_revision,
+    ];
+    in_key_order && filters == [0; 4] && (1..=INLINE_KEYS).contains(&request.limit)
 }
 
 /// The tower service behind [`PATH`].
@@ -178,6 +195,28 @@ mod tests {
     use holdfast_engine::mvcc::KeyValue;
 
     use super::*;
+
+    #[test]
+    fn what_looks_at_all_keys_is_not_short() {
+        use pb::range_request::{SortOrder, SortTarget};
+        let page =
+            pb::RangeRequest { key: "a".into(), range_end: "b".into(), limit: 1, ..Default::default() };
+        assert!(is_short(&page));
+        assert!(is_short(&pb::RangeRequest { range_end: "".into(), limit: 0, ..page.clone() }));
+        assert!(is_short(&pb::RangeRequest { limit: 0, count_only: true, ..page.clone() }));
+        let newest = (SortTarget::Mod as i32, SortOrder::Descend as i32);
+        let long = [
+            pb::RangeRequest { limit: 0, ..page.clone() },
+            pb::RangeRequest { limit: INLINE_KEYS + 1, ..page.clone() },
+            pb::RangeRequest { sort_target: newest.0, sort_order: newest.1, ..page.clone() },
+            pb::RangeRequest { sort_order: newest.1, ..page.clone() },
+            pb::RangeRequest { min_mod_revision: 5, ..page.clone() },
+            pb::RangeRequest { count_only: true, revision: 5, ..page },
+        ];
+        for request in long {
+            assert!(!is_short(&request), "{request:?}");
+        }
+    }
 
     #[test]
     fn spliced_bytes_are_those_of_the_message() {

@@ -4,6 +4,7 @@
 //! much is to come; the second writes. At no time does more than a few pages stand in memory.
 
 use std::io;
+use std::time::Duration;
 
 use holdfast_bbolt::read::DatabaseHash;
 use holdfast_bbolt::snapshot::{Blob, BlobWriter};
@@ -12,11 +13,16 @@ use holdfast_engine::mvcc::{MvccError, View, meta, trees};
 use holdfast_engine::tree::TreeId;
 use holdfast_proto::etcdserverpb as pb;
 use holdfast_proto::version;
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tonic::Status;
+
+use crate::member::Member;
 
 /// Blobs that may wait for a slow client, of 32 KiB each.
 const PENDING_BLOBS: usize = 16;
+
+/// A client that takes no blob for so long has lost its snapshot: it holds back the reuse of pages.
+const STALL: Duration = Duration::from_secs(60);
 
 /// etcd's buckets in their order, with the tree that holds each one's entries.
 const BUCKETS: [(&str, TreeId); 10] = [
@@ -53,9 +59,15 @@ enum SnapshotError {
 }
 
 /// Sends the image of a pinned state. The receiver may stop reading at any time.
-pub(super) fn stream(view: View) -> mpsc::Receiver<Result<pb::SnapshotResponse, Status>> {
+pub(super) fn stream(
+    member: Member,
+    view: View,
+    permit: OwnedSemaphorePermit,
+) -> mpsc::Receiver<Result<pb::SnapshotResponse, Status>> {
     let (sender, receiver) = mpsc::channel(PENDING_BLOBS);
+    let runtime = tokio::runtime::Handle::current();
     tokio::task::spawn_blocking(move || {
+        let _permit = permit;
         let result = write_image(&view, |blob| {
             let message = pb::SnapshotResponse {
                 header: None,
@@ -63,12 +75,21 @@ pub(super) fn stream(view: View) -> mpsc::Receiver<Result<pb::SnapshotResponse, 
                 blob: blob.data.into(),
                 version: version::STORAGE_VERSION.to_owned(),
             };
-            sender.blocking_send(Ok(message)).map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))
+            let sent = runtime.block_on(tokio::time::timeout(STALL, sender.send(Ok(message))));
+            match sent {
+                Ok(Ok(())) => Ok(()),
+                Ok(Err(_)) => Err(io::ErrorKind::BrokenPipe.into()),
+                Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, "the client has stopped reading")),
+            }
         });
         match result {
             Ok(()) => {}
             Err(error) if sender.is_closed() => {
-                tracing::info!(%error, "a client left before its snapshot was complete")
+                tracing::info!(%error, "a client left before its snapshot was complete");
+            }
+            Err(SnapshotError::Store(error)) => {
+                // A client that is gone does not read why.
+                let _ = sender.blocking_send(Err(member.store_failed(error)));
             }
             Err(error) => {
                 tracing::warn!(%error, "a snapshot has failed");

@@ -7,6 +7,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 use holdfast_core::apply::{Applied, Applier, LeaseEffect};
 use holdfast_core::raft::{Committed, CommittedKind};
 use holdfast_engine::mvcc::{CompactProgress, RevisionChanges};
+use holdfast_engine::tree::Db;
 use holdfast_proto::etcdserverpb::AlarmType;
 
 use super::checkpoint::Checkpointer;
@@ -42,6 +43,9 @@ impl CompactionPace {
     }
 }
 
+/// Told of each batch and how long it took.
+pub(super) type OnApplied = Box<dyn Fn(&Applied, Duration) + Send>;
+
 /// The apply thread's state; see the module's description.
 pub(super) struct ApplyThread {
     pub(super) applier: Applier,
@@ -52,10 +56,11 @@ pub(super) struct ApplyThread {
     pub(super) leases: LeaseHandle,
     pub(super) checkpointer: Checkpointer,
     pub(super) quota: Arc<Quota>,
+    pub(super) db: Db,
     pub(super) on_changes: Box<dyn Fn(Vec<RevisionChanges>) + Send>,
     pub(super) pace: CompactionPace,
     pub(super) warning: Duration,
-    pub(super) on_applied: Box<dyn Fn(&Applied, Duration) + Send>,
+    pub(super) on_applied: OnApplied,
 }
 
 impl ApplyThread {
@@ -126,7 +131,8 @@ impl ApplyThread {
         let bytes: usize = batch.iter().map(payload_bytes).sum();
         let count = batch.len();
         let started = Instant::now();
-        let applied = match self.applier.apply(batch, self.quota.is_exceeded()) {
+        let over_quota = self.quota.is_exceeded();
+        let applied = match self.applier.apply(batch, over_quota) {
             Ok(applied) => applied,
             Err(error) => {
                 self.shared.fail(error.to_string());
@@ -134,6 +140,10 @@ impl ApplyThread {
             }
         };
         let took = started.elapsed();
+        self.quota.published(&self.db);
+        if applied.told_no_space && !self.quota.has_alarm() {
+            self.shared.no_space.notify_one();
+        }
         (self.on_applied)(&applied, took);
         if took > self.warning {
             tracing::warn!(took = ?took, "expected-duration" = ?self.warning, entries = count, bytes, "apply request took too long");
@@ -150,7 +160,7 @@ impl ApplyThread {
                 LeaseEffect::Granted { id, seconds } => lessor.granted(id, seconds, now),
                 LeaseEffect::Revoked { id } => lessor.revoked(id),
                 LeaseEffect::Checkpointed { id, remaining_seconds } => {
-                    lessor.checkpointed(id, remaining_seconds, now)
+                    lessor.checkpointed(id, remaining_seconds, now);
                 }
             });
         }
@@ -168,9 +178,8 @@ impl ApplyThread {
             term_started: applied.term_started.is_some(),
         });
         if let Some(term) = applied.term_started {
-            if self.shared.is_leader() && self.shared.term() == term {
-                self.leases.promote(now);
-            }
+            // Asked under the lessor's lock: leadership that is lost meanwhile is told first and demotes after.
+            self.leases.promote_if(now, || self.shared.is_leader() && self.shared.term() == term);
         }
         if !applied.revisions.is_empty() {
             (self.on_changes)(applied.revisions);
@@ -183,7 +192,9 @@ impl ApplyThread {
 
     /// One bounded step of physical compaction. Returns when the next one is due.
     fn compact_step(&mut self) -> Result<Option<Instant>, ()> {
-        match self.applier.compact_step(self.pace.rows) {
+        let progress = self.applier.compact_step(self.pace.rows);
+        self.quota.published(&self.db);
+        match progress {
             Ok(CompactProgress::Idle) => {
                 // Nothing is left of the last compaction, if there ever was one.
                 self.report_compacted()?;

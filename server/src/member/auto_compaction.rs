@@ -63,19 +63,22 @@ impl AutoCompactor {
                     return None;
                 }
                 let target = seen.pop_front()?;
-                advance(last, target)
+                due(*last, target)
             }
-            Self::Revision { retention, last } => advance(last, current.saturating_sub(*retention)),
+            Self::Revision { retention, last } => due(*last, current.saturating_sub(*retention)),
+        }
+    }
+
+    /// A compaction to `revision` was accepted.
+    pub(super) fn done(&mut self, revision: i64) {
+        match self {
+            Self::Periodic { last, .. } | Self::Revision { last, .. } => *last = revision.max(*last),
         }
     }
 }
 
-fn advance(last: &mut i64, target: i64) -> Option<i64> {
-    if target <= *last || target <= 1 {
-        return None;
-    }
-    *last = target;
-    Some(target)
+fn due(last: i64, target: i64) -> Option<i64> {
+    (target > last && target > 1).then_some(target)
 }
 
 #[cfg(test)]
@@ -91,11 +94,13 @@ mod tests {
             assert_eq!(compactor.look(100 + look), None, "nothing is a period old yet");
         }
         assert_eq!(compactor.look(200), Some(100));
-        assert_eq!(compactor.look(200), Some(101));
+        assert_eq!(compactor.look(200), Some(101), "the last was not confirmed: it may have failed");
+        compactor.done(101);
         for _ in 0..8 {
             compactor.look(200);
         }
         assert_eq!(compactor.look(200), Some(200));
+        compactor.done(200);
         assert_eq!(compactor.look(200), None, "nothing was written since");
     }
 
@@ -111,6 +116,7 @@ mod tests {
         let mut compactor = AutoCompactor::new(AutoCompaction::Revisions(1000)).unwrap();
         assert_eq!(compactor.look(900), None);
         assert_eq!(compactor.look(1500), Some(500));
+        compactor.done(500);
         assert_eq!(compactor.look(1500), None);
         assert!(AutoCompactor::new(AutoCompaction::Off).is_none());
     }

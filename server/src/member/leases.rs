@@ -25,8 +25,13 @@ impl LeaseHandle {
         act(&mut self.lessor.lock())
     }
 
-    pub(super) fn promote(&self, now: Duration) {
-        self.with(|lessor| lessor.promote(now, self.extend));
+    /// This member leads, if `leads` still says so.
+    pub(super) fn promote_if(&self, now: Duration, leads: impl FnOnce() -> bool) {
+        self.with(|lessor| {
+            if leads() {
+                lessor.promote(now, self.extend);
+            }
+        });
     }
 
     pub(super) fn demote(&self) {

@@ -75,6 +75,7 @@ struct Counters {
     failed_proposals: AtomicU64,
     failed_reads: AtomicU64,
     expired_leases: AtomicU64,
+    ranges: AtomicU64,
 }
 
 /// A member's numbers at one moment.
@@ -104,6 +105,8 @@ pub struct MemberStatus {
     pub failed_reads: u64,
     /// Leases that have ended since the start.
     pub expired_leases: u64,
+    /// Ranges read since the start.
+    pub ranges: u64,
 }
 
 impl Member {
@@ -212,6 +215,11 @@ impl Member {
         tonic::Status::data_loss(format!("etcdserver: corrupt cluster ({error})"))
     }
 
+    /// So many ranges were read, for the metrics.
+    pub fn count_ranges(&self, ranges: usize) {
+        self.0.counters.ranges.fetch_add(ranges as u64, Ordering::Relaxed);
+    }
+
     /// The store, for its statistics.
     pub fn store(&self) -> &Store {
         &self.0.store
@@ -249,6 +257,7 @@ impl Member {
             failed_proposals: self.0.counters.failed_proposals.load(Ordering::Relaxed),
             failed_reads: self.0.counters.failed_reads.load(Ordering::Relaxed),
             expired_leases: self.0.counters.expired_leases.load(Ordering::Relaxed),
+            ranges: self.0.counters.ranges.load(Ordering::Relaxed),
         }
     }
 
@@ -310,9 +319,17 @@ impl Member {
     }
 
     /// Waits until a compaction to `revision` has removed what it let go, physically.
+    ///
+    /// # Errors
+    /// [`EtcdError::Stopped`] when the member fails before that.
     pub async fn wait_compacted(&self, revision: i64) -> Result<(), EtcdError> {
         let mut done = self.0.shared.compacted.subscribe();
-        done.wait_for(|finished| *finished >= revision).await.map(|_| ()).map_err(|_| EtcdError::Stopped)
+        tokio::select! {
+            finished = done.wait_for(|finished| *finished >= revision) => {
+                finished.map(|_| ()).map_err(|_| EtcdError::Stopped)
+            }
+            _ = self.failed() => Err(EtcdError::Stopped),
+        }
     }
 
     /// Waits until this member can serve: there is a leader, and everything that was acknowledged before is applied.

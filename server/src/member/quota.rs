@@ -1,23 +1,32 @@
 //! The quota: how large the database may get before writes are refused.
+//!
+//! Asked on every write, so the size is a number that the apply thread stores after each batch.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use holdfast_engine::tree::Db;
 use holdfast_proto::etcdserverpb as pb;
 use holdfast_proto::limits;
 use pb::request_op::Request as Op;
 
-/// Compares the size of the database file with the limit.
+/// Compares the size of the database with the limit.
 pub(super) struct Quota {
-    db: Db,
     limit: Option<u64>,
+    used: AtomicU64,
     alarm: AtomicBool,
 }
 
 impl Quota {
     /// `limit` in bytes; `None` switches the quota off.
-    pub(super) fn new(db: Db, limit: Option<u64>) -> Self {
-        Self { db, limit, alarm: AtomicBool::new(false) }
+    pub(super) fn new(db: &Db, limit: Option<u64>) -> Self {
+        Self { limit, used: AtomicU64::new(bytes_in_use(db)), alarm: AtomicBool::new(false) }
+    }
+
+    /// Something was published: what counts now.
+    pub(super) fn published(&self, db: &Db) {
+        if self.limit.is_some() {
+            self.used.store(bytes_in_use(db), Ordering::Relaxed);
+        }
     }
 
     /// The limit in bytes.
@@ -43,16 +52,17 @@ impl Quota {
     /// Whether a request of this cost still fits. A request that costs nothing always does.
     pub(super) fn has_room_for(&self, cost: u64) -> bool {
         match self.limit {
-            Some(limit) if cost > 0 => database_bytes(&self.db).saturating_add(cost) < limit,
+            Some(limit) if cost > 0 => self.used.load(Ordering::Relaxed).saturating_add(cost) < limit,
             _ => true,
         }
     }
 }
 
-/// The size of a database as the quota and the statistics count it: every page that is not given back.
-pub(super) fn database_bytes(db: &Db) -> u64 {
+/// What the quota counts: the pages in use. Pages that are free again do not count, since they are used before the file
+/// grows; with them a compaction would not help a member that is over its quota.
+fn bytes_in_use(db: &Db) -> u64 {
     let stats = db.stats();
-    stats.pages * u64::from(stats.page_size)
+    stats.pages_in_use * u64::from(stats.page_size)
 }
 
 /// What a request costs: puts, leases, and the dearer branch of a transaction with all that is nested in it.

@@ -21,6 +21,9 @@ use super::waiters::Waiters;
 /// Ticks between looks for reads and proposals that nobody waits for any more.
 const SWEEP_TICKS: u32 = 10;
 
+/// Proposals that may wait for a leader.
+const MAX_PARKED: usize = 65_536;
+
 /// Bytes of applied entries that stay in memory for followers which lag.
 const TAIL_BYTES: usize = 16 << 20;
 
@@ -65,7 +68,7 @@ impl RaftThread {
             for note in inbox.applied {
                 self.on_applied(&mut work, note);
             }
-            work.parked.extend(inbox.proposals);
+            self.park(&mut work, inbox.proposals);
             work.reads.add(inbox.reads);
             self.tick_if_due(&mut work);
             self.propose(&mut work);
@@ -154,9 +157,20 @@ impl RaftThread {
             self.send_round(round);
         }
         work.ticks += 1;
-        if work.ticks % SWEEP_TICKS == 0 {
+        if work.ticks.is_multiple_of(SWEEP_TICKS) {
             work.reads.retain(|token| !token.is_closed());
             work.parked.retain(|proposal| self.waiters.is_waiting(proposal.id));
+        }
+    }
+
+    /// Takes proposals in, as long as not too many wait for a leader.
+    fn park(&self, work: &mut Work, proposals: Vec<Proposal>) {
+        for proposal in proposals {
+            if work.parked.len() < MAX_PARKED {
+                work.parked.push_back(proposal);
+            } else {
+                self.waiters.complete(proposal.id, Err(EtcdError::RequestTooManyRequests));
+            }
         }
     }
 

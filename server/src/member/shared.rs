@@ -6,7 +6,7 @@ use arc_swap::ArcSwap;
 use holdfast_core::apply::Alarms;
 use holdfast_core::membership::Membership;
 use holdfast_core::raft::{Leadership, Role};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 /// The newest numbers of raft and apply.
 pub(super) struct Shared {
@@ -24,6 +24,8 @@ pub(super) struct Shared {
     pub(super) alarms: ArcSwap<Alarms>,
     /// Why the member stopped by itself.
     pub(super) fatal: watch::Sender<Option<String>>,
+    /// Somebody was told that there is no space, and the alarm for it is not raised yet.
+    pub(super) no_space: Notify,
     /// The revision up to which compaction is physically done.
     pub(super) compacted: watch::Sender<i64>,
 }
@@ -49,6 +51,7 @@ impl Shared {
             membership: ArcSwap::from_pointee(membership),
             alarms: ArcSwap::from_pointee(alarms),
             fatal: watch::Sender::new(None),
+            no_space: Notify::new(),
             compacted: watch::Sender::new(-1),
         }
     }

@@ -6,14 +6,14 @@ use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crossbeam_channel::unbounded;
-use holdfast_core::apply::{Applied, Applier, ApplyError};
+use holdfast_core::apply::{Applied, Applier, ApplyError, TERM_KEY};
 use holdfast_core::ids::{self, RequestIds};
 use holdfast_core::raft::{
     ConfChange, ConfChangeContext, ConfChangeKind, LogView, Node, NodeError, Settings, tracing_logger,
 };
-use holdfast_engine::mvcc::RevisionChanges;
+use holdfast_engine::mvcc::{RevisionChanges, View, trees};
 use holdfast_proto::limits;
-use holdfast_wal::{Batch, Config as LogConfig, Entry, HardState, WalError};
+use holdfast_wal::{Batch, Config as LogConfig, Entry, HardState, LogStart, WalError};
 use parking_lot::Mutex;
 
 use super::apply_thread::{ApplyThread, CompactionPace};
@@ -62,6 +62,17 @@ pub enum StartError {
         /// How many.
         members: usize,
     },
+    /// The flags say something else than when the member was begun.
+    #[error(
+        "the data directory was begun for member {begun:x}, which never came up; the flags (name, peer URLs, cluster \
+         token) describe member {asked:x}: delete the data directory, or use the flags that it was begun with"
+    )]
+    FlagsChanged {
+        /// The member that the log names.
+        begun: u64,
+        /// The member that the flags describe.
+        asked: u64,
+    },
     /// A member that wants to join.
     #[error("--initial-cluster-state=existing: this version of holdfast cannot join a running cluster")]
     Join,
@@ -98,6 +109,7 @@ pub fn start(
         }
     };
     found_if_empty(config, &mut opened)?;
+    reset_if_behind(&opened)?;
     run(config, opened, mailbox, observers)
 }
 
@@ -156,8 +168,11 @@ fn found_if_empty(config: &Config, opened: &mut Opened) -> Result<(), StartError
     {
         return Ok(());
     }
-    let members = first_members(config)?;
-    let entries: Vec<Entry> = members
+    let (member_id, cluster_id) = first_ids(config)?;
+    if (member_id, cluster_id) != (opened.member_id, opened.cluster_id) {
+        return Err(StartError::FlagsChanged { begun: opened.member_id, asked: member_id });
+    }
+    let entries: Vec<Entry> = first_members(config)?
         .into_iter()
         .zip(1..)
         .map(|((id, context), index)| {
@@ -181,13 +196,43 @@ fn found_if_empty(config: &Config, opened: &mut Opened) -> Result<(), StartError
     Ok(())
 }
 
+/// A log that ends before the database does has lost what was written without a sync (`--unsafe-no-fsync`), or its last
+/// group to damage. The database holds the effect of those entries, so nothing that it says is lost: the log goes on
+/// behind it.
+fn reset_if_behind(opened: &Opened) -> Result<(), StartError> {
+    let view = opened.store.view().map_err(StorageError::from)?;
+    let applied = view.mark();
+    let last = opened.entries.last().map_or(opened.log_start, |entry| entry.index);
+    if last >= applied {
+        return Ok(());
+    }
+    tracing::warn!(
+        "last-log-index" = last,
+        "applied-index" = applied,
+        "the log ends before the database does: it was written without syncs, or its end was damaged; going on from the \
+         database"
+    );
+    let term = applied_term(&view)?;
+    let reset = Some(LogStart { index: applied, term });
+    let hard_state = opened.hard_state.map(|state| HardState { commit: state.commit.max(applied), ..state });
+    opened.wal.append(Batch { reset, hard_state, ..Batch::default() }, 0)?;
+    Ok(())
+}
+
+/// The term of the last applied entry.
+fn applied_term(view: &View) -> Result<u64, StartError> {
+    let stored = view.aux(trees::META, TERM_KEY).map_err(StorageError::from)?;
+    let bytes = stored.and_then(|stored| <[u8; 8]>::try_from(stored).ok());
+    Ok(bytes.map_or(0, u64::from_be_bytes))
+}
+
 fn run(
     config: &Config,
     opened: Opened,
     mailbox: Arc<Mailbox>,
     observers: Observers,
 ) -> Result<(Member, Running), StartError> {
-    let Opened { wal, store, member_id, cluster_id, hard_state, entries } = opened;
+    let Opened { wal, store, member_id, cluster_id, hard_state, entries, .. } = opened;
     let wal = Arc::new(wal);
     let min_ttl = limits::min_lease_ttl_seconds(config.election_timeout, config.heartbeat_interval);
     let applier = Applier::open(store.clone(), min_ttl, config.max_learners)?;
@@ -213,7 +258,7 @@ fn run(
         applied,
     ));
     let leases = LeaseHandle::new(applier.lessor()?, config.election_timeout);
-    let quota = Arc::new(Quota::new(store.db().clone(), config.quota_backend_bytes));
+    let quota = Arc::new(Quota::new(store.db(), config.quota_backend_bytes));
     quota.alarm_is(applier.alarms().raised_by(member_id, holdfast_proto::etcdserverpb::AlarmType::Nospace));
     let waiters = Arc::new(Waiters::default());
     let (checkpointer, checkpoint_thread) =
@@ -229,6 +274,7 @@ fn run(
         leases: leases.clone(),
         checkpointer,
         quota: Arc::clone(&quota),
+        db: store.db().clone(),
         pace: CompactionPace::new(config.compaction_batch_limit, config.compaction_sleep_interval),
         warning: config.warning_apply_duration,
         on_applied: observers.applied,

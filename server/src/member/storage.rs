@@ -48,6 +48,15 @@ pub enum StorageError {
     /// The log cannot be opened.
     #[error(transparent)]
     Log(#[from] WalError),
+    /// The log is not the one that belongs to the database.
+    #[error(
+        "log and database do not belong together: {what}; is --wal-dir or --data-dir another member's? restore the \
+         directories that belong together, or add this member anew"
+    )]
+    Foreign {
+        /// How that is known.
+        what: String,
+    },
     /// There is a database but no log.
     #[error(
         "the database holds everything up to entry {applied}, but there is no log: was it moved (--wal-dir), or deleted? \
@@ -113,9 +122,10 @@ impl Storage {
         if start > applied {
             return Err(StorageError::Gap { applied, first: start + 1 });
         }
+        belongs_together(&store, member_id, &recovered)?;
         let hard_state = *hard_state;
         let entries = recovered.entries;
-        Ok(Some(Opened { wal, store, member_id, cluster_id, hard_state, entries }))
+        Ok(Some(Opened { wal, store, member_id, cluster_id, hard_state, entries, log_start: start }))
     }
 
     /// Creates log and store of a member that starts for the first time, with the cluster's first configuration as the
@@ -132,13 +142,45 @@ impl Storage {
             return Err(StorageError::NoLog { applied });
         }
         let wal = Wal::create(Arc::clone(&self.log), config, &encode_metadata(member_id, cluster_id))?;
-        Ok(Opened { wal, store, member_id, cluster_id, hard_state: None, entries: Vec::new() })
+        Ok(Opened { wal, store, member_id, cluster_id, hard_state: None, entries: Vec::new(), log_start: 0 })
     }
 
     fn open_store(&self, min_mark: u64) -> Result<Store, StorageError> {
         let options = DbOptions { reserve_bytes: RESERVE_BYTES, min_mark, ..DbOptions::default() };
         let db = Db::open(Arc::clone(&self.pages), trees::SPECS, options)?;
         Ok(Store::open(db)?)
+    }
+}
+
+/// Refuses a log that is not the one behind this database: another member's, or one that holds another entry where the
+/// database says what it has applied.
+fn belongs_together(store: &Store, member_id: u64, log: &Recovered) -> Result<(), StorageError> {
+    let view = store.view()?;
+    let applied = view.mark();
+    if applied == 0 {
+        return Ok(());
+    }
+    let key = format!("{member_id:x}").into_bytes();
+    let known =
+        view.aux(trees::MEMBERS, &key)?.is_some() || view.aux(trees::MEMBERS_REMOVED, &key)?.is_some();
+    if !known {
+        return Err(StorageError::Foreign {
+            what: format!("the database does not know member {member_id:x}"),
+        });
+    }
+    let in_log = if log.start.index == applied {
+        Some(log.start.term)
+    } else {
+        log.entries.iter().find(|entry| entry.index == applied).map(|entry| entry.term)
+    };
+    let in_store = view.aux(trees::META, holdfast_core::apply::TERM_KEY)?.map(<[u8]>::to_vec);
+    match (in_log, in_store) {
+        (Some(in_log), Some(in_store)) if in_store != in_log.to_be_bytes() => {
+            let what =
+                format!("entry {applied} has term {in_log} in the log and another one in the database");
+            Err(StorageError::Foreign { what })
+        }
+        _ => Ok(()),
     }
 }
 
@@ -150,6 +192,8 @@ pub(super) struct Opened {
     pub(super) cluster_id: u64,
     pub(super) hard_state: Option<HardState>,
     pub(super) entries: Vec<Entry>,
+    /// Index of the entry before the first that the log holds.
+    pub(super) log_start: u64,
 }
 
 const METADATA_BYTES: usize = 16;

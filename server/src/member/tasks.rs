@@ -1,7 +1,9 @@
 //! What a member does from time to time: let leases end, compact by itself, say who it is.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use holdfast_proto::error::EtcdError;
 use holdfast_proto::{etcdserverpb as pb, limits, membershippb, version};
 use tokio::task::JoinHandle;
 
@@ -12,6 +14,9 @@ use crate::config::Config;
 /// Leases revoked in one look; with two looks a second it is twice etcd's rate of a thousand.
 const REVOKES_PER_LOOK: usize = 1000;
 
+/// Pause before something that has failed is tried again.
+const RETRY_PAUSE: Duration = Duration::from_millis(500);
+
 /// Starts the periodic tasks.
 pub(super) fn start(member: &Member, config: &Config) -> Vec<JoinHandle<()>> {
     let name = config.name.clone();
@@ -19,6 +24,7 @@ pub(super) fn start(member: &Member, config: &Config) -> Vec<JoinHandle<()>> {
     let mut tasks = vec![
         tokio::spawn(publish(member.clone(), name, client_urls)),
         tokio::spawn(let_leases_end(member.clone())),
+        tokio::spawn(raise_alarms(member.clone())),
     ];
     if let Some(compactor) = AutoCompactor::new(config.auto_compaction) {
         tasks.push(tokio::spawn(compact(member.clone(), compactor)));
@@ -27,45 +33,51 @@ pub(super) fn start(member: &Member, config: &Config) -> Vec<JoinHandle<()>> {
 }
 
 /// Tells the cluster this member's name and client URLs, and agrees on the cluster version when there is none yet.
-/// Tried until it works: clients find members by what is published here.
+/// Tried until it works or the member stops: clients find members by what is published here.
 async fn publish(member: Member, name: String, client_urls: Vec<String>) {
     if member.wait_ready().await.is_err() {
         return;
     }
     let member_id = member.status().member_id;
-    loop {
-        let known = member.members().into_iter().find(|known| known.id == member_id);
-        if known.is_some_and(|known| known.name == name && known.client_urls == client_urls) {
-            break;
-        }
-        let attributes = membershippb::Attributes { name: name.clone(), client_urls: client_urls.clone() };
+    let known = member.members().into_iter().find(|known| known.id == member_id);
+    if !known.is_some_and(|known| known.name == name && known.client_urls == client_urls) {
+        let attributes = membershippb::Attributes { name, client_urls };
         let request =
             membershippb::ClusterMemberAttrSetRequest { member_id, member_attributes: Some(attributes) };
         let request = pb::InternalRaftRequest {
             cluster_member_attr_set: Some(request),
             ..pb::InternalRaftRequest::default()
         };
-        match member.propose(request).await {
-            Ok(_) => tracing::info!(
-                "local-member-id" = format!("{member_id:x}"),
-                "cluster-id" = format!("{:x}", member.status().cluster_id),
-                "published local member to cluster through raft"
-            ),
-            Err(error) => tracing::warn!(%error, "failed to publish local member to cluster through raft"),
+        if !insist(&member, request, "failed to publish local member to cluster through raft").await {
+            return;
         }
+        tracing::info!(
+            "local-member-id" = format!("{member_id:x}"),
+            "cluster-id" = format!("{:x}", member.status().cluster_id),
+            "published local member to cluster through raft"
+        );
     }
-    while member.cluster_version().is_none() {
+    if member.cluster_version().is_none() {
         let request = membershippb::ClusterVersionSetRequest { ver: version::CLUSTER_VERSION.to_owned() };
         let request = pb::InternalRaftRequest {
             cluster_version_set: Some(request),
             ..pb::InternalRaftRequest::default()
         };
-        match member.propose(request).await {
-            Ok(_) => {
-                tracing::info!("cluster-version" = version::CLUSTER_VERSION, "set initial cluster version")
-            }
-            Err(error) => tracing::warn!(%error, "failed to set the cluster version"),
+        if insist(&member, request, "failed to set the cluster version").await {
+            tracing::info!("cluster-version" = version::CLUSTER_VERSION, "set initial cluster version");
         }
+    }
+}
+
+/// Proposes until it works. `false` when the member stops.
+async fn insist(member: &Member, request: pb::InternalRaftRequest, failure: &'static str) -> bool {
+    loop {
+        match member.propose(request.clone()).await {
+            Ok(_) => return true,
+            Err(EtcdError::Stopped) => return false,
+            Err(error) => tracing::warn!(%error, "{failure}"),
+        }
+        tokio::time::sleep(RETRY_PAUSE).await;
     }
 }
 
@@ -75,23 +87,32 @@ async fn let_leases_end(member: Member) {
     looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         looks.tick().await;
-        let due = member.leases().take_due(REVOKES_PER_LOOK);
-        // Put into the log together; each is its own entry and its own revision.
-        let revocations = due.into_iter().map(|id| {
-            let member = member.clone();
-            async move {
-                let lease_revoke = Some(pb::LeaseRevokeRequest { id });
-                let request = pb::InternalRaftRequest { lease_revoke, ..pb::InternalRaftRequest::default() };
-                match member.propose(request).await {
-                    Ok(_) => member.0.counters.expired_leases.fetch_add(1, std::sync::atomic::Ordering::Relaxed),
-                    Err(error) => {
-                        tracing::debug!(lease = id, %error, "failed to revoke a lease that has ended; it is tried again");
-                        0
-                    }
-                };
-            }
-        });
-        futures_util::future::join_all(revocations).await;
+        // Each is its own entry and its own revision. They are not waited for: one that is slow must not keep the others
+        // alive. The lessor hands a lease out again when nothing has come of it.
+        for id in member.leases().take_due(REVOKES_PER_LOOK) {
+            tokio::spawn(revoke(member.clone(), id));
+        }
+    }
+}
+
+async fn revoke(member: Member, id: i64) {
+    let lease_revoke = Some(pb::LeaseRevokeRequest { id });
+    let request = pb::InternalRaftRequest { lease_revoke, ..pb::InternalRaftRequest::default() };
+    match member.propose(request).await {
+        Ok(_) => {
+            member.0.counters.expired_leases.fetch_add(1, Ordering::Relaxed);
+        }
+        Err(error) => {
+            tracing::debug!(lease = id, %error, "failed to revoke a lease that has ended; it is tried again");
+        }
+    }
+}
+
+/// Raises the alarm when apply finds the database over its quota.
+async fn raise_alarms(member: Member) {
+    loop {
+        member.0.shared.no_space.notified().await;
+        member.raise_no_space().await;
     }
 }
 
@@ -109,7 +130,12 @@ async fn compact(member: Member, mut compactor: AutoCompactor) {
         let compaction = Some(pb::CompactionRequest { revision, physical: false });
         let request = pb::InternalRaftRequest { compaction, ..pb::InternalRaftRequest::default() };
         match member.propose(request).await {
-            Ok(_) => tracing::info!(revision, "completed auto compaction"),
+            Ok(_) => {
+                compactor.done(revision);
+                tracing::info!(revision, "completed auto compaction");
+            }
+            // Somebody else has compacted further.
+            Err(EtcdError::Compacted) => compactor.done(revision),
             Err(error) => tracing::warn!(revision, %error, "failed auto compaction"),
         }
     }

@@ -139,3 +139,81 @@ async fn a_log_that_cannot_be_written_stops_the_member() {
     assert_eq!(value(&member, "k").unwrap(), b"v", "what was not acknowledged was not applied");
     stop(running).await;
 }
+
+/// A member without syncs loses the end of its log with the power, while its database was made durable: the log then ends
+/// before the database does, and raft's next entry did not fit behind it. The member never started again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_ends_before_the_database_goes_on_behind_it() {
+    let device = Arc::new(RecordingDevice::new());
+    let pages: Arc<dyn PageFile> = Arc::new(MemFile::new());
+    let storage = Storage { pages: Arc::clone(&pages), log: device.clone() };
+    let (member, running) = started(&storage).await;
+    let early = Arc::new(device.power_loss());
+    for i in 0..10 {
+        put(&member, &format!("{i}"), "value").await.unwrap();
+    }
+    // Stopping makes the database durable, with all ten.
+    stop(running).await;
+
+    let storage = Storage { pages, log: early };
+    for round in 0..2 {
+        let (member, running) = started(&storage).await;
+        for i in 0..10 {
+            assert!(value(&member, &format!("{i}")).is_some(), "key {i} in round {round}");
+        }
+        put(&member, "more", "value").await.unwrap();
+        stop(running).await;
+    }
+}
+
+fn config_with(args: &[&str]) -> Config {
+    let args: Vec<String> = args.iter().map(ToString::to_string).collect();
+    match config::load(&args, &[], &mut Vec::new(), &mut None).unwrap() {
+        Loaded::Run(config) => *config,
+        Loaded::Version => unreachable!("no flag asks for it"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_of_another_member_is_refused() {
+    let member_with = |config: Config| async move {
+        let storage = Storage { pages: Arc::new(MemFile::new()), log: Arc::new(RecordingDevice::new()) };
+        let (member, running) = start(&config, &storage, observers()).unwrap();
+        member.wait_ready().await.unwrap();
+        put(&member, "k", "v").await.unwrap();
+        stop(running).await;
+        storage
+    };
+    let ours = member_with(config()).await;
+    let theirs = member_with(config_with(&["--initial-cluster-token=other"])).await;
+    let mixed = Storage { pages: ours.pages, log: theirs.log };
+    let refusal = start(&config(), &mixed, observers()).err().unwrap().to_string();
+    assert!(refusal.contains("do not belong together"), "{refusal}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_that_was_cut_off_is_not_continued_with_other_flags() {
+    let device: Arc<dyn holdfast_wal::LogDevice> = Arc::new(RecordingDevice::new());
+    let storage = Storage { pages: Arc::new(MemFile::new()), log: Arc::clone(&device) };
+    // A log that was created, and nothing more.
+    let log_config = holdfast_wal::Config::default();
+    storage.create(log_config, 0x1234, 0x5678).unwrap().wal.close().unwrap();
+    let refusal = start(&config(), &storage, observers()).err().unwrap().to_string();
+    assert!(refusal.contains("begun for member 1234"), "{refusal}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lease_that_is_due_is_deleted() {
+    let storage = Storage { pages: Arc::new(MemFile::new()), log: Arc::new(RecordingDevice::new()) };
+    let (member, running) = started(&storage).await;
+    let lease_grant = Some(pb::LeaseGrantRequest { id: 7, ttl: 1 });
+    member.propose(pb::InternalRaftRequest { lease_grant, ..Default::default() }).await.unwrap();
+    let put = pb::PutRequest { key: "k".into(), lease: 7, ..Default::default() };
+    member.propose(pb::InternalRaftRequest { put: Some(put), ..Default::default() }).await.unwrap();
+    assert_eq!(member.leases().renew(7), Ok(2), "raised to the shortest that outlives an election");
+    while value(&member, "k").is_some() {
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    assert_eq!(member.leases().times(7), None);
+    stop(running).await;
+}

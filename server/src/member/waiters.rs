@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 /// Shards; a power of two.
 const SHARDS: usize = 64;
 
-/// Request ids are unique already: their low bits are the hash.
+/// Request ids are unique already: one multiplication spreads them over the table.
 #[derive(Default)]
 struct IdHasher(u64);
 

@@ -14,9 +14,10 @@ use crate::lease::Lessor;
 use crate::membership::{self, Membership};
 use crate::raft::{Committed, CommittedKind, decode_conf_change};
 
-/// Where index and term of the last applied entry stand, in etcd's form, in the transaction of the entry.
+/// Where the index of the last applied entry stands, as etcd has it: eight bytes, highest first, in the META tree.
 const INDEX_KEY: &[u8] = b"consistent_index";
-const TERM_KEY: &[u8] = b"term";
+/// Where the term of the last applied entry stands, in the same form.
+pub const TERM_KEY: &[u8] = b"term";
 
 /// The state that entries are applied to.
 pub struct Applier {
@@ -86,6 +87,9 @@ impl Applier {
     ///
     /// # Errors
     /// [`ApplyError`]: nothing of the batch is published, and the member must stop.
+    ///
+    /// # Panics
+    /// When an entry is applied twice, or a refused request has changed something: bugs that must not reach the store.
     pub fn apply(&mut self, entries: Vec<Committed>, over_quota: bool) -> Result<Applied, ApplyError> {
         let begun = self.store.begin().map_err(|source| ApplyError::Store { index: self.applied, source });
         let mut batch = Batch { txn: begun?, out: Applied::default(), over_quota };
@@ -164,7 +168,11 @@ impl Applier {
             Err(Failure::Client(error)) => Err(error),
             Err(Failure::Fatal(error)) => return Err(error),
         };
-        Ok(if told_no_space && outcome.is_ok() { Err(EtcdError::NoSpace) } else { outcome })
+        if told_no_space && outcome.is_ok() {
+            batch.out.told_no_space = true;
+            return Ok(Err(EtcdError::NoSpace));
+        }
+        Ok(outcome)
     }
 
     fn dispatch(&mut self, batch: &mut Batch, request: Request) -> Result<Reply, Failure> {
@@ -176,12 +184,14 @@ impl Applier {
                 Reply::Put(batch.revision(|txn, _| kv::put(txn, &request))?.stamped())
             }
             Request::DeleteRange(request) => {
-                out.counts.deletes += 1;
-                Reply::DeleteRange(batch.revision(|txn, _| kv::delete_range(txn, &request))?.stamped())
+                let response = batch.revision(|txn, _| kv::delete_range(txn, &request))?.stamped();
+                batch.out.counts.deletes += response.deleted.unsigned_abs();
+                Reply::DeleteRange(response)
             }
             Request::Txn(request) => {
-                out.counts.txns += 1;
-                Reply::Txn(batch.revision(|txn, base| txn::apply(txn, &request, base))?.response)
+                let response = batch.revision(|txn, base| txn::apply(txn, &request, base))?.response;
+                batch.out.counts.add_txn(&request, &response);
+                Reply::Txn(response)
             }
             Request::Compaction(request) => {
                 txn.compact(request.revision)?;

@@ -27,12 +27,14 @@ use holdfast_engine::mvcc::{KeyValue, MvccError, RevisionChanges, trees};
 use holdfast_engine::tree::TreeId;
 use holdfast_proto::error::EtcdError;
 use holdfast_proto::etcdserverpb as pb;
+use pb::request_op::Request as Op;
+use pb::response_op::Response as Done;
 
 use crate::membership::MembershipError;
 use crate::raft::{ConfChange, ConfChangeError};
 
 pub use alarm::Alarms;
-pub use applier::Applier;
+pub use applier::{Applier, TERM_KEY};
 pub use kv::{range_query, range_response};
 pub use txn::{is_read_only, is_serializable, read_only_txn};
 
@@ -105,19 +107,43 @@ pub struct Applied {
     pub term_started: Option<u64>,
     /// A compaction to this revision was accepted: its physical part can begin.
     pub compacted: Option<i64>,
+    /// Whether a request was applied whose proposer was told that there is no space: an alarm is due.
+    pub told_no_space: bool,
     /// Bytes and counts for the metrics.
     pub counts: Counts,
 }
 
-/// How often what was applied.
+/// What was applied, operations inside transactions included.
 #[derive(Debug, Default, Clone, Copy)]
 #[allow(missing_docs)]
 pub struct Counts {
     pub puts: u64,
     pub put_bytes: u64,
     pub deletes: u64,
-    pub ranges: u64,
     pub txns: u64,
+}
+
+impl Counts {
+    /// Counts what a transaction has done, with what is nested in it.
+    fn add_txn(&mut self, request: &pb::TxnRequest, response: &pb::TxnResponse) {
+        self.txns += 1;
+        let branch = if response.succeeded { &request.success } else { &request.failure };
+        for (op, done) in branch.iter().zip(&response.responses) {
+            match (&op.request, &done.response) {
+                (Some(Op::RequestPut(put)), _) => {
+                    self.puts += 1;
+                    self.put_bytes += (put.key.len() + put.value.len()) as u64;
+                }
+                (Some(Op::RequestDeleteRange(_)), Some(Done::ResponseDeleteRange(done))) => {
+                    self.deletes += done.deleted.unsigned_abs();
+                }
+                (Some(Op::RequestTxn(request)), Some(Done::ResponseTxn(response))) => {
+                    self.add_txn(request, response);
+                }
+                _ => {}
+            }
+        }
+    }
 }
 
 /// Why a member cannot go on applying. It has to stop: skipping an entry would make its state differ from the others'.
@@ -199,6 +225,7 @@ fn key_value(wire: &[u8]) -> Result<KeyValue<'_>, MvccError> {
 }
 
 /// A response header that knows only the revision.
+#[allow(clippy::unnecessary_wraps)] // the type of every response's field
 fn header(revision: i64) -> Option<pb::ResponseHeader> {
     Some(pb::ResponseHeader { revision, ..pb::ResponseHeader::default() })
 }

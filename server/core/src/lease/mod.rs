@@ -21,8 +21,10 @@ const SPREAD_FROM: usize = 1000;
 /// Why a lease was not renewed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RenewRefusal {
-    /// There is no such lease, or it is due and waits for its deletion.
+    /// There is no such lease.
     NotFound,
+    /// It is due: its deletion is on its way, and must come before it may be said that the lease is gone.
+    Due,
     /// This member is not the leader.
     NotPrimary,
 }
@@ -135,7 +137,7 @@ impl Lessor {
         }
         let lease = self.leases.get_mut(&id).ok_or(RenewRefusal::NotFound)?;
         if lease.due || lease.deadline.is_some_and(|deadline| deadline <= now) {
-            return Err(RenewRefusal::NotFound);
+            return Err(RenewRefusal::Due);
         }
         lease.checkpointed_seconds = 0;
         let seconds = lease.granted_seconds;
@@ -252,7 +254,7 @@ mod tests {
         assert_eq!(lessor.take_due(at(10), 10), [1]);
         assert!(lessor.take_due(at(11), 10).is_empty(), "handed out once");
         assert_eq!(lessor.times(1, at(11)).map(|t| t.remaining_seconds), Some(0));
-        assert_eq!(lessor.renew(1, at(11)), Err(RenewRefusal::NotFound), "a due lease is never renewed");
+        assert_eq!(lessor.renew(1, at(11)), Err(RenewRefusal::Due), "a due lease is never renewed");
         assert_eq!(lessor.take_due(at(17), 10), [1], "its revocation was lost");
         lessor.revoked(1);
         assert_eq!(lessor.take_due(at(100), 10), [2]);
@@ -263,11 +265,7 @@ mod tests {
         let mut lessor = leader(&[(1, 10)]);
         assert_eq!(lessor.renew(1, at(9)), Ok(10));
         assert!(lessor.take_due(at(18), 10).is_empty());
-        assert_eq!(
-            lessor.renew(1, at(19)),
-            Err(RenewRefusal::NotFound),
-            "past its end, though not yet taken"
-        );
+        assert_eq!(lessor.renew(1, at(19)), Err(RenewRefusal::Due), "past its end, though not yet taken");
         assert_eq!(lessor.renew(7, at(1)), Err(RenewRefusal::NotFound));
         lessor.demote();
         assert_eq!(lessor.renew(1, at(1)), Err(RenewRefusal::NotPrimary));
