@@ -125,6 +125,47 @@ fn at_many_points_of_long_lives() {
     }
 }
 
+/// The file grows, is emptied, and is cut; a crash at any of it loses nothing.
+#[test]
+fn while_the_file_is_cut() {
+    let file = Arc::new(MemFile::new());
+    file.keep_history();
+    let db = open(&file, 4096);
+    let mut model = Model::new();
+    let mut milestones = vec![Milestone { meta: 0, done: 0, model: model.clone() }];
+    let mut lengths = Vec::new();
+    for round in 0..12_u32 {
+        let mut txn = db.write();
+        for n in 0..600_u32 {
+            let key = n.to_be_bytes().to_vec();
+            if round % 4 == 0 || n < 8 {
+                let value = vec![round as u8; 2500];
+                txn.put(TreeId(0), &key, &value).unwrap();
+                model.trees[0].insert(key, value);
+            } else {
+                txn.delete(TreeId(0), &key).unwrap();
+                model.trees[0].remove(&key);
+            }
+        }
+        model.mark += 1;
+        txn.set_mark(model.mark);
+        txn.publish().unwrap();
+        let before = file.operations();
+        db.checkpoint().unwrap();
+        // After the sync of the meta page the file may have been cut.
+        let cut = usize::from(lengths.last().is_some_and(|&len| file.len() < len));
+        let done = file.operations() - cut;
+        assert!(done > before);
+        lengths.push(file.len());
+        milestones.push(Milestone { meta: done - 1, done, model: model.clone() });
+    }
+    assert!(lengths.windows(2).any(|w| w[1] < w[0]), "the file is cut: {lengths:?}");
+    for crash in 0..=file.operations() {
+        let mut numbers = Numbers(crash as u64);
+        assert_survives(file.crash_image_at(crash, |_| numbers.below(2) == 0), 4096, crash, &milestones);
+    }
+}
+
 /// A checkpoint broken off while its meta page was written: the torn page is told from a whole one, and the
 /// older one, which is the durable state then, is used after a walk.
 #[test]
