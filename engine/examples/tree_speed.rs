@@ -81,6 +81,44 @@ fn put_both(
     Ok(())
 }
 
+/// How long a publish takes while another thread makes one checkpoint after the other.
+fn publish_beside_checkpoints(
+    db: &Db,
+    numbers: &mut Numbers,
+    keys: u64,
+    first: u64,
+) -> Result<(), Box<dyn std::error::Error>> {
+    const ROUNDS: u64 = 10_000;
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let checkpoints = scope.spawn(|| {
+            let mut count = 0;
+            while !done.load(std::sync::atomic::Ordering::Relaxed) && db.checkpoint().is_ok() {
+                count += 1;
+            }
+            count
+        });
+        let mut took = Vec::new();
+        for round in 0..ROUNDS {
+            let start = Instant::now();
+            put_both(db, first + round * 10, 10, |_| numbers.below(keys))?;
+            took.push(start.elapsed());
+        }
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+        took.sort_unstable();
+        let at = |part: usize| took[took.len() * part / 1000 - 1];
+        println!(
+            "publish of 10 beside {} checkpoints: p50 {:.1?}, p99 {:.1?}, p99.9 {:.1?}, longest {:.1?}",
+            checkpoints.join().unwrap_or(0),
+            at(500),
+            at(990),
+            at(999),
+            at(1000)
+        );
+        Ok(())
+    })
+}
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut args = std::env::args().skip(1);
     let keys: u64 = args.next().map_or(Ok(1_000_000), |n| n.parse())?;
@@ -166,6 +204,7 @@ fn run(path: &std::path::Path, keys: u64) -> Result<(), Box<dyn std::error::Erro
         }
         start.report(&format!("overwrite, batches of {batch}, per publish"), rounds);
     }
+    publish_beside_checkpoints(&db, &mut numbers, keys, next)?;
     println!("{:#?}", db.stats());
     let start = Watch::start();
     let checked = db.check();

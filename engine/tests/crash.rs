@@ -3,10 +3,10 @@
 
 mod common;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use common::{Model, Numbers, SPECS, assert_clean, assert_same, open, open_image, options};
-use holdfast_engine::file::{CrashUnit, MemFile};
+use holdfast_engine::file::{CrashUnit, FileError, MemFile, PageFile};
 use holdfast_engine::tree::{Db, TreeId, WriteTxn};
 
 /// A state that a crash may leave: from operation `meta` on it may be found, from `done` on an older one
@@ -125,6 +125,47 @@ fn at_many_points_of_long_lives() {
     }
 }
 
+/// The file grows, is emptied, and is cut; a crash at any of it loses nothing.
+#[test]
+fn while_the_file_is_cut() {
+    let file = Arc::new(MemFile::new());
+    file.keep_history();
+    let db = open(&file, 4096);
+    let mut model = Model::new();
+    let mut milestones = vec![Milestone { meta: 0, done: 0, model: model.clone() }];
+    let mut lengths = Vec::new();
+    for round in 0..12_u32 {
+        let mut txn = db.write();
+        for n in 0..600_u32 {
+            let key = n.to_be_bytes().to_vec();
+            if round % 4 == 0 || n < 8 {
+                let value = vec![round as u8; 2500];
+                txn.put(TreeId(0), &key, &value).unwrap();
+                model.trees[0].insert(key, value);
+            } else {
+                txn.delete(TreeId(0), &key).unwrap();
+                model.trees[0].remove(&key);
+            }
+        }
+        model.mark += 1;
+        txn.set_mark(model.mark);
+        txn.publish().unwrap();
+        let before = file.operations();
+        db.checkpoint().unwrap();
+        // After the sync of the meta page the file may have been cut.
+        let cut = usize::from(lengths.last().is_some_and(|&len| file.len() < len));
+        let done = file.operations() - cut;
+        assert!(done > before);
+        lengths.push(file.len());
+        milestones.push(Milestone { meta: done - 1, done, model: model.clone() });
+    }
+    assert!(lengths.windows(2).any(|w| w[1] < w[0]), "the file is cut: {lengths:?}");
+    for crash in 0..=file.operations() {
+        let mut numbers = Numbers(crash as u64);
+        assert_survives(file.crash_image_at(crash, |_| numbers.below(2) == 0), 4096, crash, &milestones);
+    }
+}
+
 /// A checkpoint broken off while its meta page was written: the torn page is told from a whole one, and the
 /// older one, which is the durable state then, is used after a walk.
 #[test]
@@ -169,6 +210,114 @@ fn an_older_meta_page_that_the_log_does_not_reach_is_refused() {
     assert!(text.contains("meta page") && text.contains("restore"), "{text}");
     let text = open_with(&[16, 4096 + 16], 0).unwrap_err().to_string();
     assert!(text.contains("both meta pages are damaged"), "{text}");
+}
+
+/// With a damaged newest meta page the older one will do only as long as its pages have not been used again.
+#[test]
+fn an_older_meta_page_is_used_only_with_all_of_its_pages() {
+    let file = Arc::new(MemFile::new());
+    let db = open(&file, 512);
+    let (mut model, mut numbers) = (Model::new(), Numbers(8));
+    let mut states = Vec::new();
+    for _ in 0..2 {
+        for _ in 0..20 {
+            publish_some(&db, &mut model, &mut numbers);
+        }
+        db.checkpoint().unwrap();
+        states.push(model.clone());
+    }
+    let newest_damaged = |image: Vec<u8>| {
+        let found: Vec<_> = [0, 4096]
+            .into_iter()
+            .map(|at| {
+                let copy = Arc::new(MemFile::with_image(image.clone()));
+                copy.flip_bit(at + 24, 0);
+                Db::open(copy, SPECS, options(512))
+            })
+            .collect();
+        found
+            .into_iter()
+            .find(|db| db.as_ref().map_or(true, |db| db.stats().durable_mark != states[1].mark))
+            .unwrap()
+    };
+    let db_before = newest_damaged(file.image()).unwrap();
+    assert_same(&db_before.snapshot(), &states[0]);
+    assert_clean(&db_before);
+    for _ in 0..20 {
+        publish_some(&db, &mut model, &mut numbers);
+    }
+    let refused = newest_damaged(file.image()).err().unwrap().to_string();
+    assert!(refused.contains("so is what the older one leads to"), "{refused}");
+}
+
+/// A file on which something happens during each sync.
+struct Busy {
+    file: Arc<MemFile>,
+    during_sync: Mutex<Option<Box<dyn FnMut() + Send>>>,
+}
+
+impl PageFile for Busy {
+    fn len(&self) -> u64 {
+        self.file.len()
+    }
+    fn set_len(&self, len: u64) -> Result<(), FileError> {
+        self.file.set_len(len)
+    }
+    fn bytes(&self, offset: u64, len: usize) -> Result<&[u8], FileError> {
+        self.file.bytes(offset, len)
+    }
+    fn write_at(&self, offset: u64, parts: &[&[u8]]) -> Result<(), FileError> {
+        self.file.write_at(offset, parts)
+    }
+    fn sync(&self) -> Result<(), FileError> {
+        self.file.sync()?;
+        if let Some(work) = &mut *self.during_sync.lock().unwrap() {
+            work();
+        }
+        Ok(())
+    }
+}
+
+/// What is published while a checkpoint syncs does not touch a page that the checkpoint needs, nor one of
+/// the checkpoint before.
+#[test]
+fn publishing_during_a_checkpoint() {
+    let inner = Arc::new(MemFile::new());
+    let file = Arc::new(Busy { file: Arc::clone(&inner), during_sync: Mutex::new(None) });
+    let db = Db::open(Arc::clone(&file) as _, SPECS, options(512)).unwrap();
+    let shared = Arc::new(Mutex::new((Model::new(), Numbers(4))));
+    let publish = {
+        let (db, shared) = (db.clone(), Arc::clone(&shared));
+        move || {
+            let (model, numbers) = &mut *shared.lock().unwrap();
+            for _ in 0..3 {
+                publish_some(&db, model, numbers);
+            }
+        }
+    };
+    for round in 0..60 {
+        publish();
+        let began = shared.lock().unwrap().0.clone();
+        let images = Arc::new(Mutex::new(Vec::new()));
+        *file.during_sync.lock().unwrap() = Some(Box::new({
+            let (publish, images, inner) = (publish.clone(), Arc::clone(&images), Arc::clone(&inner));
+            move || {
+                publish();
+                let mut numbers = Numbers(round);
+                images.lock().unwrap().push(inner.crash_image(|_| numbers.below(2) == 0));
+            }
+        }));
+        db.checkpoint().unwrap();
+        *file.during_sync.lock().unwrap() = None;
+        images.lock().unwrap().push(inner.crash_image(|_| true));
+        for (n, image) in images.lock().unwrap().drain(..).enumerate() {
+            let (_file, db) = open_image(image, 512);
+            assert_clean(&db);
+            if n > 0 {
+                assert_same(&db.snapshot(), &began);
+            }
+        }
+    }
 }
 
 /// After a write or a sync has failed, nothing more is written, and what was durable stays so.

@@ -136,6 +136,47 @@ fn free_pages_survive_a_restart_and_are_used_lowest_first() {
 }
 
 #[test]
+fn free_pages_at_the_end_go_back_to_the_file_system() {
+    let file = Arc::new(MemFile::new());
+    let db = open(&file, 4096);
+    let mut txn = db.write();
+    for n in 0..40_000_u32 {
+        txn.put(FIRST, &n.to_be_bytes(), &[1; 200]).unwrap();
+    }
+    txn.publish().unwrap();
+    db.checkpoint().unwrap();
+    let full = file.len();
+    let pinned = db.snapshot();
+    let mut txn = db.write();
+    for n in 100..40_000_u32 {
+        txn.delete(FIRST, &n.to_be_bytes()).unwrap();
+    }
+    txn.publish().unwrap();
+    let more = |times: u32| {
+        for n in 0..times {
+            // All that is left is written anew, so nothing stays at the end.
+            let mut txn = db.write();
+            for key in 0..100_u32 {
+                txn.put(FIRST, &key.to_be_bytes(), &[n as u8; 200]).unwrap();
+            }
+            txn.publish().unwrap();
+            db.checkpoint().unwrap();
+            assert_clean(&db);
+        }
+    };
+    more(4);
+    assert!(file.len() >= full, "a snapshot still needs the pages");
+    assert_eq!(pinned.get(FIRST, &39_999_u32.to_be_bytes()).unwrap(), Some([1; 200].as_slice()));
+    drop(pinned);
+    more(4);
+    assert!(file.len() < full / 8, "{} of {full} bytes are left: {:?}", file.len(), db.stats());
+    assert_eq!(db.snapshot().len(FIRST), 100);
+    let (_file, db) = open_image(file.crash_image(|_| false), 4096);
+    assert_eq!(db.snapshot().len(FIRST), 100);
+    assert_clean(&db);
+}
+
+#[test]
 fn a_full_disk_is_an_error_and_costs_nothing_that_was_there() {
     for capacity_pages in [600, 700, 800, 1000] {
         let file = Arc::new(MemFile::new());

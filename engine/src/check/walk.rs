@@ -100,7 +100,7 @@ impl<'a> Walk<'_, 'a> {
         let prefix = &node.inline_key(first)?.inline[..node.prefix_bytes()];
         for i in first..node.count() {
             let inline = node.inline_key(i)?.inline;
-            if !inline.starts_with(prefix) || node.slot(i)?.0 != key_head(&inline[prefix.len()..]) {
+            if !inline.starts_with(prefix) || node.head(i)? != key_head(&inline[prefix.len()..]) {
                 return Err(node.fault("the head of a key does not fit the key"));
             }
         }

@@ -9,7 +9,8 @@ use smallvec::SmallVec;
 
 use super::node::{BRANCH_FIXED, BRANCH_LONG_FIXED, IN_RUN, LEAF_FIXED, LEAF_RUN_FIXED};
 use super::{
-    Checked, Child, Geometry, HEADER_BYTES, Header, Kind, Node, RunRef, SLOT_BYTES, common_prefix, key_head,
+    Checked, Child, Geometry, HEADER_BYTES, Header, KEY_HEAD_BYTES, Kind, Node, PLACE_BYTES, RunRef,
+    SLOT_BYTES, common_prefix, key_head,
 };
 
 /// Bits of the word at 30 that hold the slot of the last insertion; the rest holds the streak.
@@ -174,10 +175,35 @@ impl PageBuf {
         self.bytes[28..30].copy_from_slice(&(prefix as u16).to_le_bytes());
     }
 
-    fn write_slot(&mut self, i: usize, head: u32, cell: usize) {
-        let at = HEADER_BYTES + i * SLOT_BYTES;
-        self.bytes[at..at + 4].copy_from_slice(&head.to_le_bytes());
-        self.bytes[at + 4..at + 6].copy_from_slice(&(cell as u16).to_le_bytes());
+    fn set_head(&mut self, i: usize, head: u32) {
+        let at = HEADER_BYTES + i * KEY_HEAD_BYTES;
+        self.bytes[at..at + KEY_HEAD_BYTES].copy_from_slice(&head.to_le_bytes());
+    }
+
+    /// Makes a slot at `i`, in front of those that were there.
+    fn open_slot(&mut self, i: usize, head: u32, cell: usize) {
+        let count = self.count();
+        let places = HEADER_BYTES + count * KEY_HEAD_BYTES;
+        let (mine, end) = (places + i * PLACE_BYTES, places + count * PLACE_BYTES);
+        self.bytes.copy_within(mine..end, mine + SLOT_BYTES);
+        self.bytes.copy_within(places..mine, places + KEY_HEAD_BYTES);
+        self.bytes[mine + KEY_HEAD_BYTES..mine + SLOT_BYTES].copy_from_slice(&(cell as u16).to_le_bytes());
+        let at = HEADER_BYTES + i * KEY_HEAD_BYTES;
+        self.bytes.copy_within(at..places, at + KEY_HEAD_BYTES);
+        self.set_head(i, head);
+        self.set_count(count + 1);
+    }
+
+    /// Takes the slot at `i` away.
+    fn close_slot(&mut self, i: usize) {
+        let count = self.count();
+        let places = HEADER_BYTES + count * KEY_HEAD_BYTES;
+        let (mine, end) = (places + i * PLACE_BYTES, places + count * PLACE_BYTES);
+        let at = HEADER_BYTES + i * KEY_HEAD_BYTES;
+        self.bytes.copy_within(at + KEY_HEAD_BYTES..places, at);
+        self.bytes.copy_within(places..mine, places - KEY_HEAD_BYTES);
+        self.bytes.copy_within(mine + PLACE_BYTES..end, mine - KEY_HEAD_BYTES);
+        self.set_count(count - 1);
     }
 
     /// Writes a cell into the gap, which is wide enough, and returns where it is.
@@ -205,10 +231,7 @@ impl PageBuf {
         }
         let head = if i >= self.node().first_keyed() { self.make_head(cell.key)? } else { 0 };
         let at = self.write_cell(cell);
-        let slot = HEADER_BYTES + i * SLOT_BYTES;
-        self.bytes.copy_within(slot..slots_end - SLOT_BYTES, slot + SLOT_BYTES);
-        self.write_slot(i, head, at);
-        self.set_count(count + 1);
+        self.open_slot(i, head, at);
         let streak = if self.node().follows_last_insert(i) { self.node().last_insert().1 + 1 } else { 0 };
         self.set_last_insert(i, streak);
         Ok(true)
@@ -245,8 +268,7 @@ impl PageBuf {
             let rest = self.node().inline_key(i)?.inline.get(prefix..);
             let head =
                 key_head(rest.ok_or_else(|| self.node().fault("its keys are not in ascending order"))?);
-            let (_, at) = self.node().slot(i)?;
-            self.write_slot(i, head, at);
+            self.set_head(i, head);
         }
         Ok(())
     }
@@ -260,8 +282,7 @@ impl PageBuf {
             return false;
         }
         let at = self.write_cell(cell);
-        self.write_slot(count, 0, at);
-        self.set_count(count + 1);
+        self.open_slot(count, 0, at);
         true
     }
 
@@ -298,11 +319,8 @@ impl PageBuf {
     pub(crate) fn remove(&mut self, i: usize) -> Checked<()> {
         let size = self.node().cell(i)?.len();
         let count = self.count();
-        let slot = HEADER_BYTES + i * SLOT_BYTES;
-        let slots_end = HEADER_BYTES + count * SLOT_BYTES;
-        self.bytes.copy_within(slot + SLOT_BYTES..slots_end, slot);
+        self.close_slot(i);
         self.used -= size;
-        self.set_count(count - 1);
         if i == 0 && count > 1 && !self.node().is_leaf() {
             self.drop_separator()?;
         }
@@ -312,16 +330,16 @@ impl PageBuf {
     /// Cuts the separator off the first child's cell.
     pub(crate) fn drop_separator(&mut self) -> Checked<()> {
         let size = self.node().cell(0)?.len();
-        let (_, at) = self.node().slot(0)?;
+        let at = self.node().place(0)?;
         self.bytes[at..at + 2].copy_from_slice(&0_u16.to_le_bytes());
         self.used -= size - BRANCH_FIXED;
-        self.write_slot(0, 0, at);
+        self.set_head(0, 0);
         Ok(())
     }
 
     /// Replaces what a branch holds for child `i`.
     pub(crate) fn set_child(&mut self, i: usize, child: &Child) -> Checked<()> {
-        let (_, at) = self.node().slot(i)?;
+        let at = self.node().place(i)?;
         for (n, field) in [child.page, child.checksum, child.count, child.stamp].into_iter().enumerate() {
             let from = at + 2 + n * 8;
             self.bytes[from..from + 8].copy_from_slice(&field.to_le_bytes());
@@ -331,7 +349,7 @@ impl PageBuf {
 
     /// Tells slot `i` where its run has been placed.
     pub(crate) fn set_run_place(&mut self, i: usize, run: &RunRef) -> Checked<()> {
-        let (_, at) = self.node().slot(i)?;
+        let at = self.node().place(i)?;
         let from = at + if self.node().is_leaf() { 12 } else { 38 };
         for (n, field) in [run.page, run.checksum, run.txn].into_iter().enumerate() {
             self.bytes[from + n * 8..from + n * 8 + 8].copy_from_slice(&field.to_le_bytes());
@@ -346,7 +364,7 @@ impl PageBuf {
             return Ok(false);
         }
         let skip = LEAF_FIXED + pieces.key.len();
-        let (_, at) = self.node().slot(i)?;
+        let at = self.node().place(i)?;
         self.bytes[at + skip..at + skip + value.len()].copy_from_slice(value);
         Ok(true)
     }

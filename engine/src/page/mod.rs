@@ -28,10 +28,12 @@ use crate::error::EngineError;
 
 /// Bytes in the header of a page.
 pub(crate) const HEADER_BYTES: usize = 32;
-/// Bytes in a slot: the head of the key (4), and where the cell is (2).
-pub(crate) const SLOT_BYTES: usize = 6;
 /// Bytes of a key that stand in its slot.
 pub(crate) const KEY_HEAD_BYTES: usize = 4;
+/// Bytes that say where a cell is.
+pub(crate) const PLACE_BYTES: usize = 2;
+/// Bytes in a slot.
+pub(crate) const SLOT_BYTES: usize = KEY_HEAD_BYTES + PLACE_BYTES;
 /// Smallest and largest page.
 pub(crate) const PAGE_SIZES: std::ops::RangeInclusive<u32> = 512..=65536;
 /// Longest key. Far above what a request can carry; a length beyond it in a file is damage.

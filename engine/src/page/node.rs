@@ -1,12 +1,15 @@
 //! Reading leaves and branches.
 //!
-//! Both are slotted pages: after the header an array of slots in key order, at the end of the page the
-//! cells in any order. A slot holds where its cell is and the *head* of its key: the four bytes after the
-//! prefix that all keys of the page share (the prefix is only counted, keys are stored whole, so that a
-//! cursor can lend them). A search touches the slots and, as a rule, one cell.
+//! Both are slotted pages: after the header come the slots in key order, at the end of the page the cells in
+//! any order. A slot is in two parts: the *head* of its key (the four bytes after the prefix that all keys
+//! of the page share), and the place of its cell. All heads stand together, so that a search goes through
+//! a few neighbouring cache lines and then, as a rule, looks at one cell. The prefix is only counted; keys
+//! are stored whole, so that a cursor can lend them.
 //!
 //! ```text
-//! slot          head u32 (big-endian value, stored little-endian) · cell u16
+//! heads         count × u32 (big-endian value, stored little-endian)
+//! places        count × u16
+//! … gap …
 //! leaf cell     word u16 (key bytes) · value_bytes u16 · key · value
 //!   in a run    word u16 (bytes of the key kept here | 0x8000) · 0 u16 · key_bytes u32 · value_bytes u32 ·
 //!               run u64 · checksum u64 · txn u64 · stamp u64 · front of the key
@@ -20,7 +23,10 @@
 
 use smallvec::{SmallVec, smallvec};
 
-use super::{Checked, Fault, Geometry, HEADER_BYTES, Kind, RunRef, SLOT_BYTES, u16_at, u32_at, u64_at};
+use super::{
+    Checked, Fault, Geometry, HEADER_BYTES, KEY_HEAD_BYTES, Kind, PLACE_BYTES, RunRef, SLOT_BYTES, u16_at,
+    u32_at, u64_at,
+};
 
 pub(super) const IN_RUN: u16 = 0x8000;
 pub(super) const LEAF_FIXED: usize = 4;
@@ -187,14 +193,28 @@ impl<'a> Node<'a> {
         usize::from(!self.is_leaf())
     }
 
-    /// Head of the key and place of the cell in slot `i`.
+    /// The heads of all keys, in order.
     #[inline]
-    pub(crate) fn slot(self, i: usize) -> Checked<(u32, usize)> {
-        let at = HEADER_BYTES + i * SLOT_BYTES;
-        match self.bytes.get(at..).and_then(|b| b.first_chunk::<SLOT_BYTES>()) {
-            Some(s) if i < self.count() => {
-                Ok((u32::from_le_bytes([s[0], s[1], s[2], s[3]]), u16::from_le_bytes([s[4], s[5]]) as usize))
-            }
+    pub(super) fn heads(self) -> Checked<&'a [[u8; KEY_HEAD_BYTES]]> {
+        let end = HEADER_BYTES + self.count() * KEY_HEAD_BYTES;
+        match self.bytes.get(HEADER_BYTES..end) {
+            Some(heads) => Ok(heads.as_chunks().0),
+            None => Err(self.fault("its slots lie outside it")),
+        }
+    }
+
+    /// The head of the key in slot `i`.
+    pub(crate) fn head(self, i: usize) -> Checked<u32> {
+        let head = self.heads()?.get(i);
+        head.map(|head| u32::from_le_bytes(*head)).ok_or_else(|| self.fault("a slot lies outside it"))
+    }
+
+    /// Where the cell of slot `i` is.
+    #[inline]
+    pub(super) fn place(self, i: usize) -> Checked<usize> {
+        let count = self.count();
+        match u16_at(self.bytes, HEADER_BYTES + count * KEY_HEAD_BYTES + i * PLACE_BYTES) {
+            Some(place) if i < count => Ok(place as usize),
             _ => Err(self.fault("a slot lies outside it")),
         }
     }
@@ -207,7 +227,7 @@ impl<'a> Node<'a> {
     /// The entry in slot `i` of a leaf.
     #[inline]
     pub(crate) fn entry(self, i: usize) -> Checked<LeafCell<'a>> {
-        let (_, at) = self.slot(i)?;
+        let at = self.place(i)?;
         self.entry_at(at)
     }
 
@@ -219,7 +239,7 @@ impl<'a> Node<'a> {
     /// The child in slot `i` of a branch.
     #[inline]
     pub(crate) fn child(self, i: usize) -> Checked<Child> {
-        let (_, at) = self.slot(i)?;
+        let at = self.place(i)?;
         match self.cell_from(at)?.first_chunk::<BRANCH_FIXED>() {
             Some(c) => Ok(Child {
                 page: u64::from_le_bytes([c[2], c[3], c[4], c[5], c[6], c[7], c[8], c[9]]),
@@ -233,7 +253,7 @@ impl<'a> Node<'a> {
 
     /// The lower bound of the child in slot `i` of a branch; empty for the first.
     pub(crate) fn separator(self, i: usize) -> Checked<Separator<'a>> {
-        let (_, at) = self.slot(i)?;
+        let at = self.place(i)?;
         self.separator_at(at)
     }
 
@@ -244,7 +264,7 @@ impl<'a> Node<'a> {
 
     /// The key in slot `i`, or its front, and where the whole of it is.
     pub(crate) fn inline_key(self, i: usize) -> Checked<Separator<'a>> {
-        let (_, at) = self.slot(i)?;
+        let at = self.place(i)?;
         self.inline_key_at(at)
     }
 
@@ -260,7 +280,7 @@ impl<'a> Node<'a> {
 
     /// All bytes of the cell in slot `i`.
     pub(crate) fn cell(self, i: usize) -> Checked<&'a [u8]> {
-        let (_, at) = self.slot(i)?;
+        let at = self.place(i)?;
         let cell = self.cell_from(at)?;
         let size = if self.is_leaf() {
             parse_entry(cell).map(|c| c.size)
@@ -286,7 +306,7 @@ impl<'a> Node<'a> {
         let mut used = 0;
         let mut map = ByteMap::new(self.bytes.len());
         for i in 0..self.count() {
-            let at = self.slot(i)?.1;
+            let at = self.place(i)?;
             if at < cells {
                 return Err(self.fault("a cell lies among its slots"));
             }

@@ -6,14 +6,15 @@
 //! 2. The file is synced, and then the meta page that does not hold the durable state is written and
 //!    synced. Writers publish meanwhile. A crash before the end finds the old meta page and everything it
 //!    leads to; a torn new one is told by its checksum.
-//! 3. The new root is the durable one. Pages that only the old one needed may be used again.
+//! 3. The new root is the durable one. Pages that only the old one needed may be used again, and the file is
+//!    cut where a long stretch at its end is free.
 //!
 //! After a failed write or sync nobody knows what is on the disk, so nothing is tried again: the error is
 //! latched, and recovery is left to the next start, from the log.
 
 use super::Checkpoint;
 use super::db::{Shared, Writer};
-use super::place::{grow, recycle, write_blocks};
+use super::place::{grow, growth_bytes, recycle, write_blocks};
 use super::root::Root;
 use crate::error::EngineError;
 use crate::page::{META_OFFSETS, Meta, NamedRoot};
@@ -80,10 +81,26 @@ impl Shared {
         file.write_at(META_OFFSETS[begun.slot], &[&begun.meta.encode()])?;
         file.sync()?;
         let checkpoint = Checkpoint { txn: begun.meta.txn, mark: begun.meta.mark };
-        let mut durable = self.durable.lock();
-        durable.checkpoint = checkpoint;
-        durable.meta = begun.slot;
-        durable.under_way = None;
+        let before = {
+            let mut durable = self.durable.lock();
+            durable.checkpoint = checkpoint;
+            durable.meta = begun.slot;
+            durable.under_way = None;
+            std::mem::replace(&mut durable.high_water, begun.meta.high_water)
+        };
+        self.cut_file(before.max(begun.meta.high_water))?;
         Ok(checkpoint)
+    }
+
+    /// Gives the end of the file back to the file system, when more of it is unused than growing would add.
+    /// `needed` is how many pages the two meta pages speak of.
+    fn cut_file(&self, needed: u64) -> Result<(), EngineError> {
+        let turn = self.take_turn();
+        let keep = needed.max(turn.space.high_water) * self.pages.geometry.size as u64;
+        let spare = growth_bytes(keep);
+        if self.pages.file.len() > keep + 2 * spare {
+            self.pages.file.set_len(keep + spare)?;
+        }
+        Ok(())
     }
 }

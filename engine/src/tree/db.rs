@@ -51,6 +51,8 @@ pub(super) struct Durable {
     pub(super) checkpoint: Checkpoint,
     /// Which of the two meta pages holds it.
     pub(super) meta: usize,
+    /// Pages that it speaks of.
+    pub(super) high_water: u64,
     /// The transaction that a checkpoint is making durable.
     pub(super) under_way: Option<u64>,
 }

@@ -13,7 +13,7 @@ use super::root::{DEPTH_LIMIT, Root, TreeRoot};
 use super::space::Space;
 use super::{Checkpoint, DbOptions, TreeSpec};
 use crate::error::OpenError;
-use crate::file::PageFile;
+use crate::file::{PageFile, SECTOR_BYTES};
 use crate::page::{
     FORMAT_VERSION, Geometry, HEAD_BYTES, META_BYTES, META_OFFSETS, Meta, MetaSlot, NamedRoot, PAGE_SIZES,
     TREE_LIMIT, TREE_NAME_BYTES, looks_like_bbolt,
@@ -29,7 +29,7 @@ pub(super) fn open(
     options: &DbOptions,
 ) -> Result<Db, OpenError> {
     check_options(specs, options)?;
-    if file.is_empty() || was_never_written(&*file, options)? {
+    if file.is_empty() || was_never_written(&*file, specs, options)? {
         create(&*file, specs, options)?;
     }
     let (meta, slot, whole) = choose(&*file, options)?;
@@ -80,44 +80,54 @@ fn check_options(specs: &[TreeSpec], options: &DbOptions) -> Result<(), OpenErro
     Ok(())
 }
 
-/// True for a file whose creation was broken off: it is as short as a new file and holds nothing.
-fn was_never_written(file: &dyn PageFile, options: &DbOptions) -> Result<bool, OpenError> {
+/// True for a file whose creation was broken off: it is as short as a new file, and each of its sectors is
+/// blank or what creation puts there. Then it holds nothing, and creation begins again.
+fn was_never_written(
+    file: &dyn PageFile,
+    specs: &[TreeSpec],
+    options: &DbOptions,
+) -> Result<bool, OpenError> {
     let len = file.len();
     if len > FIRST_BYTES || options.min_mark > 0 {
         return Ok(false);
     }
     let bytes = file.bytes(0, len as usize)?;
-    let (head, rest) = bytes.split_at(bytes.len().min(HEAD_BYTES));
-    let ours = META_OFFSETS.iter().any(|&at| {
-        let at = at as usize;
-        head.get(at..at + META_BYTES).is_some_and(|page| matches!(Meta::decode(page), MetaSlot::Valid(_)))
+    let new = new_meta_pages(specs, options);
+    let whole = META_OFFSETS.iter().any(|&at| {
+        let page = bytes.get(at as usize..at as usize + META_BYTES);
+        page.is_some_and(|page| matches!(Meta::decode(page), MetaSlot::Valid(_)))
     });
-    let blank = head.iter().all(|&b| b == 0);
-    let torn = head.get(..8).zip(head.get(META_BYTES..META_BYTES + 8)).is_some_and(|(a, b)| {
-        let begun = |magic: &[u8]| magic == b"HOLDFAST";
-        begun(a) || begun(b)
+    let mut sectors = bytes.chunks(SECTOR_BYTES).enumerate();
+    let blank_or_new = sectors.all(|(n, sector)| {
+        let at = n * SECTOR_BYTES;
+        sector.iter().all(|&b| b == 0) || new.get(at..at + sector.len()) == Some(sector)
     });
-    Ok(!ours && (blank || torn) && rest.iter().all(|&b| b == 0))
+    Ok(!whole && blank_or_new)
 }
 
-/// Writes a file without entries: both meta pages, so that from the first checkpoint on there is always an
-/// older one.
-fn create(file: &dyn PageFile, specs: &[TreeSpec], options: &DbOptions) -> Result<(), OpenError> {
+/// Both meta pages of a file without entries, so that from the first checkpoint on there is always an older
+/// one.
+fn new_meta_pages(specs: &[TreeSpec], options: &DbOptions) -> Vec<u8> {
     let geometry = Geometry { size: options.page_size as usize };
-    file.set_len(FIRST_BYTES.max(options.page_size.into()))?;
     let empty = |spec: &TreeSpec| NamedRoot { name: spec.name.to_owned(), root: TreeRoot::default() };
     let mut meta = Meta {
         page_size: options.page_size,
-        txn: 0,
+        txn: 1,
         mark: 0,
         high_water: geometry.first_page(),
         free_pages: 0,
         free: TreeRoot::default(),
         trees: specs.iter().map(empty).collect(),
     };
-    let older = meta.encode();
-    meta.txn = 1;
-    file.write_at(META_OFFSETS[0], &[&meta.encode(), &older])?;
+    let newer = meta.encode();
+    meta.txn = 0;
+    [newer, meta.encode()].concat()
+}
+
+/// Writes a file without entries.
+fn create(file: &dyn PageFile, specs: &[TreeSpec], options: &DbOptions) -> Result<(), OpenError> {
+    file.set_len(FIRST_BYTES.max(options.page_size.into()))?;
+    file.write_at(META_OFFSETS[0], &[&new_meta_pages(specs, options)])?;
     file.sync()?;
     Ok(())
 }
@@ -225,7 +235,7 @@ fn assemble(
         names,
         root: Root { txn: meta.txn, mark: meta.mark, trees: roots },
         space: Space::new(geometry, meta.high_water, meta.free, meta.free_pages, meta.txn),
-        durable: Durable { checkpoint, meta: slot, under_way: None },
+        durable: Durable { checkpoint, meta: slot, high_water: meta.high_water, under_way: None },
         limit_bytes,
     }))
 }

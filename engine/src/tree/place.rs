@@ -151,12 +151,17 @@ pub(super) fn recycle(dirty: &mut Dirty, blocks: Vec<Block>) {
     }
 }
 
-/// Makes the file long enough for `high_water` pages. It grows by a sixteenth of its length, but at least
-/// by 256 KiB and at most by 64 MiB, so that growing is rare and little is left unused; when the disk has
-/// not so much, by what is needed.
-pub(super) fn grow(pages: &Pages, high_water: u64, limit_bytes: u64) -> Result<(), EngineError> {
+/// How much a file of such a length grows at a time: a sixteenth of it, but at least 256 KiB and at most
+/// 64 MiB, so that growing is rare and little is left unused.
+pub(super) fn growth_bytes(len: u64) -> u64 {
     const LEAST_BYTES: u64 = 256 << 10;
     const MOST_BYTES: u64 = 64 << 20;
+    (len / 16).clamp(LEAST_BYTES, MOST_BYTES)
+}
+
+/// Makes the file long enough for `high_water` pages, and some more; when the disk has no room for that, by
+/// what is needed.
+pub(super) fn grow(pages: &Pages, high_water: u64, limit_bytes: u64) -> Result<(), EngineError> {
     let size = pages.geometry.size as u64;
     let (need, len) = (high_water * size, pages.file.len());
     if need <= len {
@@ -171,8 +176,7 @@ pub(super) fn grow(pages: &Pages, high_water: u64, limit_bytes: u64) -> Result<(
             error(format!("the limit of {limit_bytes} bytes for the database file is reached")).into()
         );
     }
-    let step = (len / 16).clamp(LEAST_BYTES, MOST_BYTES);
-    let roomy = (len + step).max(need).next_multiple_of(size).min(limit_bytes);
+    let roomy = (len + growth_bytes(len)).max(need).next_multiple_of(size).min(limit_bytes);
     match pages.file.set_len(roomy) {
         Err(e) if roomy > need && no_room(&e) => Ok(pages.file.set_len(need)?),
         result => Ok(result?),

@@ -55,6 +55,13 @@ impl FreeTree {
         Ok(Runs { pages, cursor, fresh: true })
     }
 
+    /// The run that begins last.
+    pub(super) fn last_run(&self, pages: &Pages) -> Result<Option<Run>, EngineError> {
+        let mut cursor = Cursor::new(self.view(pages), free_stamp);
+        cursor.seek_last()?;
+        decode(pages, &cursor)
+    }
+
     /// Puts pages in, merged with the runs beside them.
     pub(super) fn insert(&mut self, pages: &Pages, start: u64, len: u64) -> Result<(), EngineError> {
         let (mut first, mut total) = (start, len);

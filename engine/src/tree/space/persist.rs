@@ -60,15 +60,27 @@ impl Space {
         Ok(())
     }
 
+    /// Gives up free pages in front of the high-water mark: they count as never used again, and the file can
+    /// be cut once no meta page speaks of them.
+    fn cut_tail(&mut self, pages: &Pages) -> Result<(), EngineError> {
+        let Some((start, len)) = self.tree.last_run(pages)?.filter(|(s, l)| s + l == self.high_water) else {
+            return Ok(());
+        };
+        if let Some(&(tail, _, false)) = self.pieces(start, len).last() {
+            self.tree.remove(pages, start, len)?;
+            if tail > start {
+                self.tree.insert(pages, start, tail - start)?;
+            }
+            self.high_water = tail;
+        }
+        Ok(())
+    }
+
     /// Chooses the places for the tree's changed pages, puts all other ready pages into the tree, and
     /// returns the places, ascending.
     fn places_for_tree(&mut self, pages: &Pages, txn: u64) -> Result<Vec<u64>, EngineError> {
         /// Pages that the tree is likely to change when the rest goes in.
         const SLACK_PAGES: usize = 2;
-        let changed = self.tree.dirty.count();
-        if changed == 0 && self.ready.pages() == 0 {
-            return Ok(Vec::new());
-        }
         if self.ready.pages() == 0 {
             self.refill(pages, 1)?;
             self.absorb(pages, txn)?;
@@ -78,6 +90,8 @@ impl Space {
         for (start, len) in self.ready.drain() {
             self.tree.insert(pages, start, len)?;
         }
+        self.absorb(pages, txn)?;
+        self.cut_tail(pages)?;
         self.absorb(pages, txn)?;
         while own.len() > self.tree.dirty.count() {
             if let Some(page) = own.pop() {
