@@ -92,7 +92,7 @@ fn first_argument(words: &[Vec<u8>], values: &Values) -> Option<usize> {
         if word == b"--" {
             return None;
         }
-        if !word.starts_with(b"-") {
+        if !word.starts_with(b"-") && !word.is_empty() {
             return Some(index);
         }
         index += if takes_next_word(&String::from_utf8_lossy(word), values) { 2 } else { 1 };

@@ -13,6 +13,14 @@ pub(crate) fn apply(text: &str, variants: &[String]) -> String {
             "urls" => text.replace("clientURLS", "clientURLs"),
             // Tables whose cells have been replaced by longer or shorter ones.
             "frame" => squeeze(&text),
+            // Lines of several watches, which have no order among them.
+            "sorted" => {
+                let mut lines: Vec<&str> = text.lines().collect();
+                lines.sort_unstable();
+                lines.join("\n")
+            }
+            // Identifiers of leases that have no name.
+            "leases" => identifiers(&text),
             _ => text,
         };
     }
@@ -56,6 +64,32 @@ fn numbers(text: &str) -> String {
         inside = c.is_ascii_digit();
     }
     out
+}
+
+/// Words of 16 hexadecimal digits become `<ID>`.
+fn identifiers(text: &str) -> String {
+    let is_identifier = |word: &str| word.len() == 16 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let word = |word| if is_identifier(word) { "<ID>" } else { word };
+    text.split(' ').map(|part| part.split('\n').map(word).collect::<Vec<_>>().join("\n")).collect::<Vec<_>>().join(" ")
+}
+
+/// Encodes a number as protobuf does.
+pub(crate) fn varint(mut value: u64) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while value >= 0x80 {
+        bytes.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    bytes.push(value as u8);
+    bytes
+}
+
+/// Replaces the beginning of an encoded header, and the byte with its length before it.
+pub(crate) fn without_header(bytes: Vec<u8>, header: &[u8]) -> Vec<u8> {
+    match bytes.windows(header.len().max(1)).position(|window| window == header) {
+        Some(start) => [&bytes[..start.saturating_sub(1)], b"<header>", &bytes[start + header.len()..]].concat(),
+        None => bytes,
+    }
 }
 
 /// Runs of spaces and of dashes become one.

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// How long a line may take. Reached only when a test fails.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A running command whose lines arrive one by one.
 struct Running {
@@ -42,8 +42,8 @@ impl Running {
         Self { child, stdin, lines }
     }
 
-    fn next_line(&self) -> String {
-        self.lines.recv_timeout(PATIENCE).expect("another line")
+    fn next_line(&self) -> Option<String> {
+        self.lines.recv_timeout(PATIENCE).ok()
     }
 
     fn stop(mut self) -> String {
@@ -58,7 +58,7 @@ impl Running {
 /// Runs a line until it has printed `count` lines.
 pub(crate) fn until_lines(side: &Side, line: &Line, count: usize) -> Outcome {
     let running = Running::start(side, line);
-    let stdout: String = (0..count).map(|_| running.next_line() + "\n").collect();
+    let stdout: String = (0..count).map_while(|_| running.next_line()).map(|line| line + "\n").collect();
     Outcome { stdout, stderr: running.stop(), code: None }
 }
 
@@ -82,7 +82,7 @@ fn live_on(side: &Side) -> Vec<String> {
     let mut seen = Vec::new();
     let mut collect = |running: &Running, count: usize| {
         for _ in 0..count {
-            seen.push(side.normal(&running.next_line(), &[]));
+            seen.push(side.normal(&running.next_line().expect("another line"), &[]));
         }
     };
     // The answer to "progress" shows that the watch exists.

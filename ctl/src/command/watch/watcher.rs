@@ -2,7 +2,8 @@
 //!
 //! Each watch has a task of its own, so that a slow command of one does not hold back the others.
 
-use holdfast_proto::{error::EtcdError, etcdserverpb as pb, watch::INVALID_WATCH_ID};
+use holdfast_proto::{etcdserverpb as pb, error::EtcdError, watch::INVALID_WATCH_ID};
+use pb::watch_request::RequestUnion;
 use tokio::{sync::mpsc, task::JoinSet};
 
 use super::{Wish, exec};
@@ -19,8 +20,8 @@ const MAX_WAITING_ANSWERS: usize = 256;
 /// A watch.
 #[derive(Debug)]
 pub(super) struct Watcher {
-    /// The request that creates it, also after a lost connection: its revision moves on with the events.
-    pub(super) request: pb::WatchCreateRequest,
+    /// What creates it. The start revision moves on with the events.
+    request: pb::WatchCreateRequest,
     /// Its identifier on the current stream.
     pub(super) id: Option<i64>,
     answers: mpsc::Sender<Answer>,
@@ -39,6 +40,12 @@ impl Watcher {
         let (answers, waiting) = mpsc::channel(MAX_WAITING_ANSWERS);
         tasks.spawn(print(waiting, printer, wish.command));
         Self { request: wish.request, id: None, answers }
+    }
+
+    /// The request that creates the watch, on the first stream or on one that takes the place of a broken one.
+    pub(super) fn creation(&mut self) -> pb::WatchRequest {
+        self.id = None;
+        pb::WatchRequest { request_union: Some(RequestUnion::CreateRequest(self.request.clone())) }
     }
 
     /// Takes note that the watch exists now. A watch without a start revision begins behind the current one, also if it
