@@ -50,7 +50,7 @@ pub(crate) fn apply(
         if let Err(reason) = values.set(flag.name, &value) {
             notice::warn(
                 "environment variable ignored: its value cannot be read",
-                &"environment-variable",
+                "environment-variable",
                 &format!("{name}: {reason}"),
             );
         }

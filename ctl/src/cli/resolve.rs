@@ -37,7 +37,7 @@ impl UnknownCommand {
         if !self.near.is_empty() {
             message.push_str("\n\nDid you mean this?\n");
             for name in &self.near {
-                message.push_str(&format!("\t{name}\n"));
+                message.extend(["\t", name, "\n"]);
             }
         }
         message

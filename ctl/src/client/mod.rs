@@ -49,10 +49,7 @@ impl Client {
     /// The same client for a single endpoint, with a connection and a fate of its own.
     pub(crate) fn only(&self, endpoint: &address::Address) -> Self {
         let options = Options { endpoints: vec![endpoint.clone()], ..self.options.clone() };
-        let mut client = Self::new(options);
-        client.credentials = self.credentials.clone();
-        client.token = self.token.clone();
-        client
+        Self { credentials: self.credentials.clone(), token: self.token.clone(), ..Self::new(options) }
     }
 
     /// The endpoints in use.

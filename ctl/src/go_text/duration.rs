@@ -68,7 +68,10 @@ pub(crate) fn parse(text: &str) -> Result<Duration, String> {
                 "h" => 3600e9,
                 "" => return Err(format!("time: missing unit in duration {quoted}")),
                 _ => {
-                    return Err(format!("time: unknown unit {} in duration {quoted}", quote(unit.as_bytes())));
+                    return Err(format!(
+                        "time: unknown unit {} in duration {quoted}",
+                        quote(unit.as_bytes())
+                    ));
                 }
             };
         rest = tail;
@@ -81,6 +84,7 @@ pub(crate) fn parse(text: &str) -> Result<Duration, String> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]

@@ -12,6 +12,7 @@ use super::{
 };
 
 /// Appends the reply and a newline.
+#[expect(clippy::unnecessary_wraps, reason = "all formats share one signature")]
 pub(super) fn render(reply: &Reply<'_>, hex: bool, out: &mut Vec<u8>) -> Result<(), Unsupported> {
     match reply {
         Reply::Get(response) => object(out, |o| range(o, response)),

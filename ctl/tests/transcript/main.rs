@@ -67,6 +67,12 @@ fn watch() {
 }
 
 #[test]
+fn watch_resumes() {
+    let Some(dir) = etcd_dir() else { return };
+    watching::resumes(&dir);
+}
+
+#[test]
 fn watch_live() {
     let Some(dir) = etcd_dir() else { return };
     watching::live(&dir);

@@ -36,15 +36,12 @@ fn durations(text: &str) -> String {
         out.push_str(before);
         let end = number.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(number.len());
         let unit = ["ns", "µs", "ms", "s"].into_iter().find(|unit| number[end..].starts_with(unit));
-        match unit {
-            Some(unit) => {
-                out.push_str("<T>");
-                rest = &number[end + unit.len()..];
-            }
-            None => {
-                out.push_str(&number[..end]);
-                rest = &number[end..];
-            }
+        if let Some(unit) = unit {
+            out.push_str("<T>");
+            rest = &number[end + unit.len()..];
+        } else {
+            out.push_str(&number[..end]);
+            rest = &number[end..];
         }
     }
     out.push_str(rest);
@@ -70,7 +67,10 @@ fn numbers(text: &str) -> String {
 fn identifiers(text: &str) -> String {
     let is_identifier = |word: &str| word.len() == 16 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
     let word = |word| if is_identifier(word) { "<ID>" } else { word };
-    text.split(' ').map(|part| part.split('\n').map(word).collect::<Vec<_>>().join("\n")).collect::<Vec<_>>().join(" ")
+    text.split(' ')
+        .map(|part| part.split('\n').map(word).collect::<Vec<_>>().join("\n"))
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 /// Encodes a number as protobuf does.
@@ -87,7 +87,9 @@ pub(crate) fn varint(mut value: u64) -> Vec<u8> {
 /// Replaces the beginning of an encoded header, and the byte with its length before it.
 pub(crate) fn without_header(bytes: Vec<u8>, header: &[u8]) -> Vec<u8> {
     match bytes.windows(header.len().max(1)).position(|window| window == header) {
-        Some(start) => [&bytes[..start.saturating_sub(1)], b"<header>", &bytes[start + header.len()..]].concat(),
+        Some(start) => {
+            [&bytes[..start.saturating_sub(1)], b"<header>", &bytes[start + header.len()..]].concat()
+        }
         None => bytes,
     }
 }

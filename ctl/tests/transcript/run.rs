@@ -131,8 +131,13 @@ impl Side {
         let words: Vec<String> = ["member", "list", "-w", "json"].map(str::to_owned).to_vec();
         let json = self.run(&words, &[], "", true).stdout;
         for (name, field) in [("CLUSTER", "\"cluster_id\":"), ("MEMBER", "\"member_id\":")] {
-            let digits: String =
-                json.split(field).nth(1).expect("the field").chars().take_while(char::is_ascii_digit).collect();
+            let digits: String = json
+                .split(field)
+                .nth(1)
+                .expect("the field")
+                .chars()
+                .take_while(char::is_ascii_digit)
+                .collect();
             let value: u64 = digits.parse().expect("a number");
             self.header.push(if name == "CLUSTER" { 0x08 } else { 0x10 });
             self.header.extend(normal::varint(value));

@@ -72,7 +72,7 @@ async fn run(mut invocation: Invocation) -> Outcome {
         save(&mut session.client, &path).await.map_err(|error| Failure::new(Code::Interrupted, error))?;
     let mut text = format!("Snapshot saved at {}\n", path.display());
     if !version.is_empty() {
-        text.push_str(&format!("Server version {version}\n"));
+        text.extend(["Server version ", &version, "\n"]);
     }
     write_stdout(text.as_bytes())
 }

@@ -2,7 +2,7 @@
 //!
 //! Each watch has a task of its own, so that a slow command of one does not hold back the others.
 
-use holdfast_proto::{etcdserverpb as pb, error::EtcdError, watch::INVALID_WATCH_ID};
+use holdfast_proto::{error::EtcdError, etcdserverpb as pb, watch::INVALID_WATCH_ID};
 use pb::watch_request::RequestUnion;
 use tokio::{sync::mpsc, task::JoinSet};
 
