@@ -1,8 +1,8 @@
 //! Finds the command that a line calls.
 //!
-//! Command words may be shortened as long as one command remains (`ge foo`, `lea gr 60`), and global flags may stand
-//! before and between them. So flags and their values must be stepped over, which takes the tables of the commands
-//! known so far.
+//! Command words may be shortened as long as one command remains (`ge foo`, `lea gr 60`), and global flags
+//! may stand before and between them. So flags and their values must be stepped over, which takes the tables
+//! of the commands known so far.
 
 use super::{
     command::Command,
@@ -44,8 +44,8 @@ impl UnknownCommand {
     }
 }
 
-/// Walks down the tree as far as the words lead. A group stays where it is when the next word is none of its children:
-/// it shows its help then.
+/// Walks down the tree as far as the words lead. A group stays where it is when the next word is none of its
+/// children: it shows its help then.
 ///
 /// # Errors
 /// The root has words but none of its children is called by the first of them.

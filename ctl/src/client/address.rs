@@ -1,4 +1,5 @@
-//! Endpoints as users write them: `host:port`, `http://host:port`, `https://…`, `unix://path`, `unixs://path`.
+//! Endpoints as users write them: `host:port`, `http://host:port`, `https://…`, `unix://path`,
+//! `unixs://path`.
 
 use std::fmt;
 
@@ -16,7 +17,8 @@ enum Target {
 }
 
 impl Address {
-    /// Reads an endpoint. Whether it can be reached, and whether it makes sense at all, shows when it is dialled.
+    /// Reads an endpoint. Whether it can be reached, and whether it makes sense at all, shows when it is
+    /// dialled.
     pub(crate) fn parse(text: &str) -> Self {
         let text = text.trim();
         let target = if let Some((scheme @ ("unix" | "unixs"), path)) = text.split_once(':') {

@@ -85,8 +85,9 @@ fn wrap(text: &str) -> Vec<String> {
     lines
 }
 
-/// For each word, where the line ends that begins with it, so that the squares of the gaps at the ends of lines sum up
-/// to the least (the method of Knuth and Plass, 1981, without their hyphens). The gap of the last line costs nothing.
+/// For each word, where the line ends that begins with it, so that the squares of the gaps at the ends of
+/// lines sum up to the least (the method of Knuth and Plass, 1981, without their hyphens). The gap of the
+/// last line costs nothing.
 fn line_ends(words: &[&str], limit: usize) -> Vec<usize> {
     let count = words.len();
     let mut cost = vec![usize::MAX; count + 1];

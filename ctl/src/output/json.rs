@@ -1,8 +1,8 @@
 //! The `json` format: one object on one line.
 //!
-//! There are two families. Answers about keys and members are the messages of the wire: zero fields are left out.
-//! Answers about watches, leases and endpoints have a shape of their own, where the fields of the header stand among
-//! the others and zeros are shown.
+//! There are two families. Answers about keys and members are the messages of the wire: zero fields are left
+//! out. Answers about watches, leases and endpoints have a shape of their own, where the fields of the header
+//! stand among the others and zeros are shown.
 
 use holdfast_proto::{etcdserverpb as pb, mvccpb};
 

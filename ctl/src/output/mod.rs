@@ -1,7 +1,7 @@
 //! Prints answers: five formats, one module each, that all know the same list of [`Reply`]s.
 //!
-//! What stands on stdout is an interface: scripts cut it up and programs decode it. Hence each format follows etcdctl
-//! to the byte, down to fields that are left out when they are zero and those that are not.
+//! What stands on stdout is an interface: scripts cut it up and programs decode it. Hence each format follows
+//! etcdctl to the byte, down to fields that are left out when they are zero and those that are not.
 
 pub(crate) mod ascii_table;
 mod fields;

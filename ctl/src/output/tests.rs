@@ -206,7 +206,7 @@ fn unhealthy_endpoints_stand_on_stderr() {
 #[test]
 fn members_with_hexadecimal_identifiers() {
     let member =
-        pb::Member { id: HEADER.member_id, peer_ur_ls: vec!["http://p".to_owned()], ..Default::default() };
+        pb::Member { id: HEADER.member_id, peer_urls: vec!["http://p".to_owned()], ..Default::default() };
     let response = pb::MemberListResponse {
         header: Some(pb::ResponseHeader { revision: 0, ..HEADER }),
         members: vec![member],

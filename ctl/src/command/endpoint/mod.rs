@@ -42,7 +42,7 @@ async fn chosen(invocation: &Invocation, session: &mut Session) -> Result<Vec<Ad
     let addresses: Vec<Address> = members
         .members
         .iter()
-        .flat_map(|member| &member.client_ur_ls)
+        .flat_map(|member| &member.client_urls)
         .map(|url| Address::parse(url))
         .collect();
     if let Some(address) = addresses.iter().find(|address| address.wants_tls()) {

@@ -1,7 +1,7 @@
 //! `snapshot save`: writes the database of one member to a file.
 //!
-//! The database comes as a stream of pieces with its SHA-256 at the end. It is written to `<file>.part`, synced, checked,
-//! and only then renamed, so that a file with the name asked for is always whole.
+//! The database comes as a stream of pieces with its SHA-256 at the end. It is written to `<file>.part`,
+//! synced, checked, and only then renamed, so that a file with the name asked for is always whole.
 
 use std::{
     ffi::OsString,

@@ -19,8 +19,9 @@ pub(super) struct Wish {
 }
 
 impl Wish {
-    /// Reads the arguments. Those behind `--` are the command; those before it are the key and the end of the range, or,
-    /// when there are more than two, the key and others that are ignored. The environment can give key and range instead.
+    /// Reads the arguments. Those behind `--` are the command; those before it are the key and the end of the
+    /// range, or, when there are more than two, the key and others that are ignored. The environment can give
+    /// key and range instead.
     pub(super) fn new(
         values: &Values,
         args: &[Vec<u8>],

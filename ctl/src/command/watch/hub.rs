@@ -1,10 +1,10 @@
 //! All watches of this process on one stream.
 //!
-//! 1. Orders are taken one at a time: the next one only when the watch before it has been created. So a request for
-//!    progress reaches every watch that was ordered before it.
+//! 1. Orders are taken one at a time: the next one only when the watch before it has been created. So a
+//!    request for progress reaches every watch that was ordered before it.
 //! 2. Requests to create are answered in their order; events of a watch follow its creation.
-//! 3. When the stream breaks, a new one is opened, at another endpoint if there is one, and every watch is created again
-//!    behind the last event that was passed on. Nothing is lost and nothing comes twice.
+//! 3. When the stream breaks, a new one is opened, at another endpoint if there is one, and every watch is
+//!    created again behind the last event that was passed on. Nothing is lost and nothing comes twice.
 //! 4. An error that another server would answer just the same ends all watches.
 
 use std::{collections::VecDeque, time::Duration};
@@ -122,8 +122,9 @@ impl Hub {
         Ok(())
     }
 
-    /// Opens a stream and creates all watches on it, however long it takes. The requests that create them are the
-    /// beginning of the stream, because a server says nothing, not even that it accepts the stream, before it has one.
+    /// Opens a stream and creates all watches on it, however long it takes. The requests that create them are
+    /// the beginning of the stream, because a server says nothing, not even that it accepts the stream,
+    /// before it has one.
     async fn connect(&mut self) {
         loop {
             let (requests, waiting) = mpsc::channel(MAX_WAITING_REQUESTS);
@@ -173,7 +174,7 @@ impl Hub {
     async fn distribute(&mut self, response: pb::WatchResponse) {
         if watcher::concerns_all(&response) {
             for watcher in &mut self.watchers {
-                watcher.pass(response.clone()).await;
+                watcher.tell(response.clone()).await;
             }
             return;
         }
