@@ -7,8 +7,8 @@
 //! 4. The [`client`] sends the request to whichever endpoint answers.
 //! 5. [`output`] prints the answer in the format asked for.
 //!
-//! What etcdctl prints and how it exits is an interface that scripts rely on, so all of it is kept to the byte: order of
-//! checks, wording of errors, exit codes. Help texts are our own.
+//! What etcdctl prints and how it exits is an interface that scripts rely on, so all of it is kept to the
+//! byte: order of checks, wording of errors, exit codes. Help texts are our own.
 
 mod cli;
 mod client;

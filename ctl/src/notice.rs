@@ -1,4 +1,5 @@
-//! Warnings on stderr: one line of JSON each, in the shape of etcd's logs, so that they are easy to filter out.
+//! Warnings on stderr: one line of JSON each, in the shape of etcd's logs, so that they are easy to filter
+//! out.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

@@ -7,8 +7,8 @@ use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr
 /// Longest password line that is read, in bytes.
 const MAX_LINE_BYTES: u64 = 4096;
 
-/// Prints `prompt`, reads one line from stdin without echo, and ends the line on stdout. When stdin is no terminal the
-/// line is read all the same.
+/// Prints `prompt`, reads one line from stdin without echo, and ends the line on stdout. When stdin is no
+/// terminal the line is read all the same.
 ///
 /// # Errors
 /// Stdin or stdout failed.

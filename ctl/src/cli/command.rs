@@ -45,8 +45,8 @@ pub(crate) struct Invocation {
 }
 
 impl Invocation {
-    /// Argument number `index` as text; bytes that are not UTF-8 become the replacement character, which no command
-    /// that asks for text accepts.
+    /// Argument number `index` as text; bytes that are not UTF-8 become the replacement character, which no
+    /// command that asks for text accepts.
     pub(crate) fn arg_text(&self, index: usize) -> String {
         self.args.get(index).map_or_else(String::new, |arg| String::from_utf8_lossy(arg).into_owned())
     }

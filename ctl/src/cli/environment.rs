@@ -1,8 +1,8 @@
 //! `ETCDCTL_…` variables: each global flag can be given by one.
 //!
-//! `--dial-timeout` is `ETCDCTL_DIAL_TIMEOUT`, and so on. A variable together with its flag is an error even when they
-//! agree, because one of the two would be ignored; an unknown variable is reported and ignored. An empty variable
-//! counts as not set.
+//! `--dial-timeout` is `ETCDCTL_DIAL_TIMEOUT`, and so on. A variable together with its flag is an error even
+//! when they agree, because one of the two would be ignored; an unknown variable is reported and ignored. An
+//! empty variable counts as not set.
 
 use super::flag::{Flag, Values};
 use crate::{
@@ -20,7 +20,8 @@ pub(crate) fn variable(flag: &Flag) -> String {
     format!("{PREFIX}{}", flag.name.replace('-', "_").to_uppercase())
 }
 
-/// Sets the global flags that `variables` give. `exempt` names further variables that are known to the command itself.
+/// Sets the global flags that `variables` give. `exempt` names further variables that are known to the
+/// command itself.
 ///
 /// # Errors
 /// A flag is given on the command line and by its variable.
@@ -50,7 +51,7 @@ pub(crate) fn apply(
         if let Err(reason) = values.set(flag.name, &value) {
             notice::warn(
                 "environment variable ignored: its value cannot be read",
-                &"environment-variable",
+                "environment-variable",
                 &format!("{name}: {reason}"),
             );
         }

@@ -8,11 +8,10 @@ use super::{
 /// The help of the command at the end of `path`.
 pub(crate) fn render(program: &str, path: &[&'static Command], global: &[Flag]) -> String {
     let command = path.last().expect("a path has at least the root");
-    let mut out = String::new();
     let full_name = full_name(program, path);
-    out.push_str(&format!("{full_name}: {}\n", command.about));
+    let mut out = format!("{full_name}: {}\n", command.about);
     for paragraph in command.details.lines() {
-        out.push_str(&format!("{paragraph}\n"));
+        out.extend([paragraph, "\n"]);
     }
     section(&mut out, "Usage", [usage(&full_name, command)].into_iter());
     if !command.children.is_empty() {
@@ -43,9 +42,9 @@ fn usage(full_name: &str, command: &Command) -> String {
 }
 
 fn section(out: &mut String, title: &str, lines: impl Iterator<Item = String>) {
-    out.push_str(&format!("\n{title}:\n"));
+    out.extend(["\n", title, ":\n"]);
     for line in lines {
-        out.push_str(&format!("  {line}\n"));
+        out.extend(["  ", line.as_str(), "\n"]);
     }
 }
 

@@ -1,7 +1,8 @@
 //! Splits a command line into flags and arguments.
 //!
-//! Flags may stand anywhere. `--` ends them. A long flag takes its value from `--flag=value` or from the next word; a
-//! switch takes one only from `--switch=false`. Short flags can be joined: `-iw json`, `-wjson` and `-w=json` all work.
+//! Flags may stand anywhere. `--` ends them. A long flag takes its value from `--flag=value` or from the next
+//! word; a switch takes one only from `--switch=false`. Short flags can be joined: `-iw json`, `-wjson` and
+//! `-w=json` all work.
 
 use super::flag::{Flag, Kind, Values};
 use crate::go_text::quote::quote;

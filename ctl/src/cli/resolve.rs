@@ -1,8 +1,8 @@
 //! Finds the command that a line calls.
 //!
-//! Command words may be shortened as long as one command remains (`ge foo`, `lea gr 60`), and global flags may stand
-//! before and between them. So flags and their values must be stepped over, which takes the tables of the commands
-//! known so far.
+//! Command words may be shortened as long as one command remains (`ge foo`, `lea gr 60`), and global flags
+//! may stand before and between them. So flags and their values must be stepped over, which takes the tables
+//! of the commands known so far.
 
 use super::{
     command::Command,
@@ -37,15 +37,15 @@ impl UnknownCommand {
         if !self.near.is_empty() {
             message.push_str("\n\nDid you mean this?\n");
             for name in &self.near {
-                message.push_str(&format!("\t{name}\n"));
+                message.extend(["\t", name, "\n"]);
             }
         }
         message
     }
 }
 
-/// Walks down the tree as far as the words lead. A group stays where it is when the next word is none of its children:
-/// it shows its help then.
+/// Walks down the tree as far as the words lead. A group stays where it is when the next word is none of its
+/// children: it shows its help then.
 ///
 /// # Errors
 /// The root has words but none of its children is called by the first of them.
@@ -92,7 +92,7 @@ fn first_argument(words: &[Vec<u8>], values: &Values) -> Option<usize> {
         if word == b"--" {
             return None;
         }
-        if !word.starts_with(b"-") {
+        if !word.starts_with(b"-") && !word.is_empty() {
             return Some(index);
         }
         index += if takes_next_word(&String::from_utf8_lossy(word), values) { 2 } else { 1 };

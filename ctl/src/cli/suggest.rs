@@ -9,7 +9,8 @@ pub(crate) fn near<'a>(typed: &str, names: impl Iterator<Item = &'a str>) -> Vec
     names.filter(|name| name.starts_with(&typed) || distance(&typed, name) <= MAX_DISTANCE).collect()
 }
 
-/// The number of characters to insert, delete or replace that turn one text into the other (Levenshtein, 1966).
+/// The number of characters to insert, delete or replace that turn one text into the other (Levenshtein,
+/// 1966).
 fn distance(left: &str, right: &str) -> usize {
     let right: Vec<char> = right.chars().collect();
     let mut row: Vec<usize> = (0..=right.len()).collect();

@@ -1,8 +1,8 @@
 //! Splits a line typed into `txn` or `watch -i` into words.
 //!
-//! Words are separated by white space. `"…"` is one word with Go's escapes; `'…'` is one word taken literally. A word
-//! that begins otherwise runs to the next white space, quotes inside it included; a quote that is never closed is
-//! skipped. (The shells' rules are different: `a"b c"` is two words here.)
+//! Words are separated by white space. `"…"` is one word with Go's escapes; `'…'` is one word taken
+//! literally. A word that begins otherwise runs to the next white space, quotes inside it included; a quote
+//! that is never closed is skipped. (The shells' rules are different: `a"b c"` is two words here.)
 
 use crate::go_text::quote::{InvalidSyntax, scan_quoted};
 

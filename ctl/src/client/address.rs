@@ -1,4 +1,5 @@
-//! Endpoints as users write them: `host:port`, `http://host:port`, `https://…`, `unix://path`, `unixs://path`.
+//! Endpoints as users write them: `host:port`, `http://host:port`, `https://…`, `unix://path`,
+//! `unixs://path`.
 
 use std::fmt;
 
@@ -16,18 +17,16 @@ enum Target {
 }
 
 impl Address {
-    /// Reads an endpoint. Whether it can be reached, and whether it makes sense at all, shows when it is dialled.
+    /// Reads an endpoint. Whether it can be reached, and whether it makes sense at all, shows when it is
+    /// dialled.
     pub(crate) fn parse(text: &str) -> Self {
         let text = text.trim();
-        let target = match text.split_once(':') {
-            Some((scheme @ ("unix" | "unixs"), path)) => {
-                Target::Unix { path: path.trim_start_matches("//").to_owned(), tls: scheme == "unixs" }
-            }
-            _ => {
-                let (scheme, rest) = text.split_once("://").unwrap_or(("", text));
-                let host_and_port = rest.split('/').next().unwrap_or_default().to_owned();
-                Target::Tcp { host_and_port, tls: scheme == "https" }
-            }
+        let target = if let Some((scheme @ ("unix" | "unixs"), path)) = text.split_once(':') {
+            Target::Unix { path: path.trim_start_matches("//").to_owned(), tls: scheme == "unixs" }
+        } else {
+            let (scheme, rest) = text.split_once("://").unwrap_or(("", text));
+            let host_and_port = rest.split('/').next().unwrap_or_default().to_owned();
+            Target::Tcp { host_and_port, tls: scheme == "https" }
         };
         Self { text: text.to_owned(), target }
     }

@@ -65,8 +65,8 @@ impl Client {
         self.limited(async move |client| client.attempts(repeat, message, send).await).await
     }
 
-    /// Runs `work` for at most the time of a call. When it is over and something stood in the way, says what on stderr:
-    /// the error itself only tells that time is over.
+    /// Runs `work` for at most the time of a call. When it is over and something stood in the way, says what
+    /// on stderr: the error itself only tells that time is over.
     pub(crate) async fn limited<A>(
         &mut self,
         work: impl AsyncFnOnce(&mut Self) -> Result<A, CallError>,

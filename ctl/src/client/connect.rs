@@ -7,8 +7,8 @@ use tonic::transport::{Channel, Endpoint};
 
 use super::{address::Address, error::innermost, options::Options};
 
-/// Head start of an endpoint before the next one is tried as well. A connection in one data centre takes far less; a
-/// server that has lost its power, whose packets go nowhere, costs no more than this.
+/// Head start of an endpoint before the next one is tried as well. A connection in one data centre takes far
+/// less; a server that has lost its power, whose packets go nowhere, costs no more than this.
 const HEAD_START: Duration = Duration::from_millis(100);
 
 /// Makes connections.

@@ -1,10 +1,11 @@
 //! Talks to the cluster: one connection at a time, to whichever endpoint answers.
 //!
 //! The rules are those of etcd's own client, seen from outside:
-//! 1. The endpoints are tried in order, the next one a moment after the one before it; the first that accepts is used.
+//! 1. The endpoints are tried in order, the next one a moment after the one before it; the first that accepts
+//!    is used.
 //! 2. While none accepts, all are tried again until the call's time is over.
-//! 3. A call that only reads is repeated, at another endpoint if there is one, when a server says it is unavailable.
-//!    A call that writes is not: nobody knows whether the first attempt was done.
+//! 3. A call that only reads is repeated, at another endpoint if there is one, when a server says it is
+//!    unavailable. A call that writes is not: nobody knows whether the first attempt was done.
 //! 4. A call that is refused for an invalid token is repeated once with a new token.
 
 pub(crate) mod address;
@@ -49,10 +50,7 @@ impl Client {
     /// The same client for a single endpoint, with a connection and a fate of its own.
     pub(crate) fn only(&self, endpoint: &address::Address) -> Self {
         let options = Options { endpoints: vec![endpoint.clone()], ..self.options.clone() };
-        let mut client = Self::new(options);
-        client.credentials = self.credentials.clone();
-        client.token = self.token.clone();
-        client
+        Self { credentials: self.credentials.clone(), token: self.token.clone(), ..Self::new(options) }
     }
 
     /// The endpoints in use.

@@ -1,7 +1,7 @@
 //! Calls whose answer is a stream.
 //!
-//! The stream stays with the caller, which knows what to do when it breaks: a watch goes on where it was, a snapshot
-//! fails.
+//! The stream stays with the caller, which knows what to do when it breaks: a watch goes on where it was, a
+//! snapshot fails.
 
 use holdfast_proto::{
     etcdserverpb as pb,

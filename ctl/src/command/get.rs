@@ -128,8 +128,8 @@ fn sorting(order: &str, target: &str) -> Result<(SortOrder, SortTarget), Failure
         "VERSION" => SortTarget::Version,
         _ => return Err(bad_feature(format_args!("bad sort target {target}"))),
     };
-    // Keys come in ascending order by themselves; asking for it would make the server collect all of them before it
-    // looks at the limit.
+    // Keys come in ascending order by themselves; asking for it would make the server collect all of them
+    // before it looks at the limit.
     let redundant = sort_target == SortTarget::Key && sort_order == SortOrder::Ascend;
     Ok((if redundant { SortOrder::None } else { sort_order }, sort_target))
 }

@@ -1,5 +1,5 @@
-//! Ranges of keys as `get`, `del` and `watch` take them: one key, `[key, range_end)`, all keys with a prefix, all keys
-//! from one on.
+//! Ranges of keys as `get`, `del` and `watch` take them: one key, `[key, range_end)`, all keys with a prefix,
+//! all keys from one on.
 
 use bytes::Bytes;
 use holdfast_proto::etcdserverpb as pb;

@@ -37,8 +37,8 @@ const FLAGS: &[Flag] = &[
     Flag::switch("ignore-lease", "Keep the lease that the key has."),
 ];
 
-/// Longest value that is read from stdin, in bytes. No server accepts requests of this size; the limit only keeps an
-/// endless pipe from filling the memory.
+/// Longest value that is read from stdin, in bytes. No server accepts requests of this size; the limit only
+/// keeps an endless pipe from filling the memory.
 const MAX_STDIN_BYTES: u64 = 1 << 30;
 
 async fn run(mut invocation: Invocation) -> Outcome {
@@ -56,8 +56,8 @@ fn read_stdin() -> Vec<u8> {
     }
 }
 
-/// The request of a command line, or of a line in a transaction. `elsewhere` yields a value that is not among the
-/// arguments, and nothing when there is none.
+/// The request of a command line, or of a line in a transaction. `elsewhere` yields a value that is not among
+/// the arguments, and nothing when there is none.
 pub(super) fn request(
     values: &Values,
     args: &[Vec<u8>],

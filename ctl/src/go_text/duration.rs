@@ -6,7 +6,8 @@ use super::quote::quote;
 
 const NANOS_PER_SECOND: u128 = 1_000_000_000;
 
-/// Writes a duration with Go's choice of units: below a second one of `ns`, `µs`, `ms`; above it hours, minutes, seconds.
+/// Writes a duration with Go's choice of units: below a second one of `ns`, `µs`, `ms`; above it hours,
+/// minutes, seconds.
 pub(crate) fn format(duration: Duration) -> String {
     let nanos = duration.as_nanos();
     match nanos {
@@ -35,7 +36,8 @@ fn fraction(value: u128, unit: u128) -> String {
 
 /// Reads a Go duration: a sequence of decimal numbers with units `ns us µs ms s m h`, or a bare `0`.
 ///
-/// A negative duration is read as zero: every use here is a time limit, and one that lies in the past has run out.
+/// A negative duration is read as zero: every use here is a time limit, and one that lies in the past has run
+/// out.
 ///
 /// # Errors
 /// Go's wording: `time: missing unit in duration "5"`, `time: unknown unit "x" in duration "1x"`,
@@ -84,6 +86,7 @@ pub(crate) fn parse(text: &str) -> Result<Duration, String> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]

@@ -10,8 +10,8 @@ pub(crate) fn parse_int(text: &str, radix: u32) -> Result<i64, String> {
     parse_digits(text, text, radix)
 }
 
-/// Reads a signed 64-bit number whose radix follows from its prefix (`0x`, `0b`, `0o` or `0`; decimal otherwise), as
-/// command-line flags of type integer are read.
+/// Reads a signed 64-bit number whose radix follows from its prefix (`0x`, `0b`, `0o` or `0`; decimal
+/// otherwise), as command-line flags of type integer are read.
 pub(crate) fn parse_flag_int(text: &str) -> Result<i64, String> {
     let (sign, rest) = match text.as_bytes().first() {
         Some(b'+' | b'-') => text.split_at(1),
@@ -50,6 +50,7 @@ pub(crate) fn parse_bool(text: &str) -> Result<bool, String> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]

@@ -1,7 +1,8 @@
-//! Go's quoted strings: the `%q` form that etcdctl prints, and the quoted words of its txn and watch grammars.
+//! Go's quoted strings: the `%q` form that etcdctl prints, and the quoted words of its txn and watch
+//! grammars.
 //!
-//! A quoted string stands for bytes, not for characters: `\xff` is the single byte 255, and bytes that are not UTF-8
-//! are printed that way.
+//! A quoted string stands for bytes, not for characters: `\xff` is the single byte 255, and bytes that are
+//! not UTF-8 are printed that way.
 
 use std::fmt::Write as _;
 
@@ -51,8 +52,8 @@ fn push_format(out: &mut String, text: std::fmt::Arguments<'_>) {
 
 /// Whether Go prints a character outside ASCII as it is: letters, marks, numbers, punctuation and symbols.
 ///
-/// The standard library escapes exactly the other categories, except for a combining mark at the start of a string;
-/// hence the letter before it.
+/// The standard library escapes exactly the other categories, except for a combining mark at the start of a
+/// string; hence the letter before it.
 fn is_printable(c: char) -> bool {
     let probe = ['a', c].iter().collect::<String>();
     probe.escape_debug().nth(1) == Some(c)

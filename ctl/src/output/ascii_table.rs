@@ -43,7 +43,7 @@ fn draw(out: &mut String, cells: &[Vec<String>], widths: &[usize], align: fn(&st
     for line in 0..height {
         for (cell, width) in cells.iter().zip(widths) {
             let text = cell.get(line).map_or("", String::as_str);
-            out.push_str(&format!("| {} ", align(text, *width)));
+            out.extend(["| ", &align(text, *width), " "]);
         }
         out.push_str("|\n");
     }
@@ -85,8 +85,9 @@ fn wrap(text: &str) -> Vec<String> {
     lines
 }
 
-/// For each word, where the line ends that begins with it, so that the squares of the gaps at the ends of lines sum up
-/// to the least (the method of Knuth and Plass, 1981, without their hyphens). The gap of the last line costs nothing.
+/// For each word, where the line ends that begins with it, so that the squares of the gaps at the ends of
+/// lines sum up to the least (the method of Knuth and Plass, 1981, without their hyphens). The gap of the
+/// last line costs nothing.
 fn line_ends(words: &[&str], limit: usize) -> Vec<usize> {
     let count = words.len();
     let mut cost = vec![usize::MAX; count + 1];
@@ -164,7 +165,7 @@ mod tests {
     #[test]
     fn a_wide_word_stays_whole() {
         let word = "x".repeat(40);
-        assert_eq!(wrap(&word), [word.clone()]);
+        assert_eq!(wrap(&word), [word.as_str()]);
         assert_eq!(wrap(&format!("a {word} b c")), ["a", word.as_str(), "b c"]);
     }
 }

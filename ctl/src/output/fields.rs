@@ -6,6 +6,7 @@ use super::{EndpointStatus, Reply, Unsupported};
 use crate::go_text::{duration, quote::quote};
 
 /// Appends the reply.
+#[expect(clippy::unnecessary_wraps, reason = "all formats share one signature")]
 pub(super) fn render(reply: &Reply<'_>, out: &mut Vec<u8>) -> Result<(), Unsupported> {
     let mut lines = Lines { out };
     match reply {

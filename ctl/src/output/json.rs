@@ -1,8 +1,8 @@
 //! The `json` format: one object on one line.
 //!
-//! There are two families. Answers about keys and members are the messages of the wire: zero fields are left out.
-//! Answers about watches, leases and endpoints have a shape of their own, where the fields of the header stand among
-//! the others and zeros are shown.
+//! There are two families. Answers about keys and members are the messages of the wire: zero fields are left
+//! out. Answers about watches, leases and endpoints have a shape of their own, where the fields of the header
+//! stand among the others and zeros are shown.
 
 use holdfast_proto::{etcdserverpb as pb, mvccpb};
 
@@ -12,6 +12,7 @@ use super::{
 };
 
 /// Appends the reply and a newline.
+#[expect(clippy::unnecessary_wraps, reason = "all formats share one signature")]
 pub(super) fn render(reply: &Reply<'_>, hex: bool, out: &mut Vec<u8>) -> Result<(), Unsupported> {
     match reply {
         Reply::Get(response) => object(out, |o| range(o, response)),

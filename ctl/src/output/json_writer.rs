@@ -1,5 +1,5 @@
-//! Writes JSON as Go does: fields in the order of their declaration, most of them left out when zero, bytes as base64,
-//! and `<`, `>`, `&` escaped so that the text can stand in HTML.
+//! Writes JSON as Go does: fields in the order of their declaration, most of them left out when zero, bytes
+//! as base64, and `<`, `>`, `&` escaped so that the text can stand in HTML.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 

@@ -1,7 +1,7 @@
 //! Prints answers: five formats, one module each, that all know the same list of [`Reply`]s.
 //!
-//! What stands on stdout is an interface: scripts cut it up and programs decode it. Hence each format follows etcdctl
-//! to the byte, down to fields that are left out when they are zero and those that are not.
+//! What stands on stdout is an interface: scripts cut it up and programs decode it. Hence each format follows
+//! etcdctl to the byte, down to fields that are left out when they are zero and those that are not.
 
 pub(crate) mod ascii_table;
 mod fields;
@@ -74,7 +74,7 @@ impl Printer {
     ///
     /// # Errors
     /// The format has no form for it, or stdout cannot be written.
-    pub(crate) fn print(&self, reply: &Reply<'_>) -> Outcome {
+    pub(crate) fn print(self, reply: &Reply<'_>) -> Outcome {
         let mut page = Page::default();
         self.render(reply, &mut page).map_err(|Unsupported| {
             Failure::new(
@@ -88,7 +88,7 @@ impl Printer {
         Ok(())
     }
 
-    fn render(&self, reply: &Reply<'_>, page: &mut Page) -> Result<(), Unsupported> {
+    fn render(self, reply: &Reply<'_>, page: &mut Page) -> Result<(), Unsupported> {
         match self.format {
             Format::Simple => {
                 simple::render(reply, simple::Style { hex: self.hex, values_only: self.values_only }, page)

@@ -1,6 +1,7 @@
 //! The `protobuf` format: the answer as it came over the wire, without a newline.
 //!
-//! Answers about leases consist of their header alone, as in etcdctl, where the rest of them was never given a form.
+//! Answers about leases consist of their header alone, as in etcdctl, where the rest of them was never given
+//! a form.
 
 use holdfast_proto::etcdserverpb as pb;
 use prost::Message;

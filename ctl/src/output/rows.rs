@@ -93,7 +93,8 @@ const STATUS_COLUMNS: &[StatusColumn] = &[
     }),
 ];
 
-/// State of endpoints: one record each. The columns are those of etcdctl 3.5 or of 3.6, after what the servers tell.
+/// State of endpoints: one record each. The columns are those of etcdctl 3.5 or of 3.6, after what the
+/// servers tell.
 pub(super) fn status(list: &[EndpointStatus]) -> Rows {
     let modern = list.iter().any(|row| tells_more(&row.status));
     let chosen: Vec<&StatusColumn> =

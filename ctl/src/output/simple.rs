@@ -15,6 +15,7 @@ pub(super) struct Style {
 }
 
 /// Appends the reply.
+#[expect(clippy::unnecessary_wraps, reason = "all formats share one signature")]
 pub(super) fn render(reply: &Reply<'_>, style: Style, page: &mut Page) -> Result<(), Unsupported> {
     let out = &mut page.out;
     match reply {
@@ -24,7 +25,7 @@ pub(super) fn render(reply: &Reply<'_>, style: Style, page: &mut Page) -> Result
         Reply::Txn(response) => txn(out, style, response),
         Reply::Watch(response) => watch(out, style, response),
         Reply::LeaseGrant(response) => {
-            line(out, format_args!("lease {:016x} granted with TTL({}s)", response.id, response.ttl))
+            line(out, format_args!("lease {:016x} granted with TTL({}s)", response.id, response.ttl));
         }
         Reply::LeaseRevoke(id, _) => line(out, format_args!("lease {id:016x} revoked")),
         Reply::LeaseTimeToLive(response, keys) => time_to_live(out, response, *keys),
@@ -51,7 +52,7 @@ pub(super) fn render(reply: &Reply<'_>, style: Style, page: &mut Page) -> Result
                     ),
                     Some(error) => line(
                         &mut page.err,
-                        format_args!("{} is unhealthy: failed to commit proposal: {error}", row.endpoint,),
+                        format_args!("{} is unhealthy: failed to commit proposal: {error}", row.endpoint),
                     ),
                 }
             }

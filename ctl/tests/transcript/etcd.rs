@@ -24,23 +24,22 @@ impl Etcd {
     pub(crate) fn start(dir: &Path) -> Self {
         let folder = TempDir::new().expect("a temporary folder");
         let (client, peer) = (free_address(), free_address());
-        let log = File::create(folder.path().join("log")).expect("a log file");
-        let process = Command::new(dir.join("etcd"))
-            .args(["--name=n1", "--data-dir"])
-            .arg(folder.path().join("data"))
-            .arg(format!("--listen-client-urls=http://{client}"))
-            .arg(format!("--advertise-client-urls=http://{client}"))
-            .arg(format!("--listen-peer-urls=http://{peer}"))
-            .arg(format!("--initial-advertise-peer-urls=http://{peer}"))
-            .arg(format!("--initial-cluster=n1=http://{peer}"))
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().expect("a second handle of the log"))
-            .stderr(log)
-            .spawn()
-            .expect("HOLDFAST_ETCD_DIR has etcd");
+        let process = spawn(dir, folder.path(), &client, &peer);
         let etcd = Self { process, client, peer, folder };
         etcd.wait_until_it_serves(dir);
         etcd
+    }
+
+    /// Kills the server and starts it again with the same data at the same address.
+    pub(crate) fn restart(&mut self, dir: &Path) {
+        self.stop();
+        self.process = spawn(dir, self.folder.path(), &self.client, &self.peer);
+        self.wait_until_it_serves(dir);
+    }
+
+    fn stop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
     }
 
     fn wait_until_it_serves(&self, dir: &Path) {
@@ -66,9 +65,25 @@ impl Etcd {
 
 impl Drop for Etcd {
     fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        self.stop();
     }
+}
+
+fn spawn(dir: &Path, folder: &Path, client: &str, peer: &str) -> Child {
+    let log = File::create(folder.join("log")).expect("a log file");
+    Command::new(dir.join("etcd"))
+        .args(["--name=n1", "--data-dir"])
+        .arg(folder.join("data"))
+        .arg(format!("--listen-client-urls=http://{client}"))
+        .arg(format!("--advertise-client-urls=http://{client}"))
+        .arg(format!("--listen-peer-urls=http://{peer}"))
+        .arg(format!("--initial-advertise-peer-urls=http://{peer}"))
+        .arg(format!("--initial-cluster=n1=http://{peer}"))
+        .stdin(Stdio::null())
+        .stdout(log.try_clone().expect("a second handle of the log"))
+        .stderr(log)
+        .spawn()
+        .expect("HOLDFAST_ETCD_DIR has etcd")
 }
 
 /// An address that nothing listens at.

@@ -1,8 +1,9 @@
-//! The same command lines with real etcdctl against one etcd and with holdfastctl against another: what they print and
-//! how they exit must be equal.
+//! The same command lines with real etcdctl against one etcd and with holdfastctl against another: what they
+//! print and how they exit must be equal.
 //!
-//! The environment variable `HOLDFAST_ETCD_DIR` names a folder with `etcd` and `etcdctl` of version 3.5; without it the
-//! tests say that they are skipped. The command lines stand in `scripts/`, see [`script`] for their form.
+//! The environment variable `HOLDFAST_ETCD_DIR` names a folder with `etcd` and `etcdctl` of version 3.5;
+//! without it the tests say that they are skipped. The command lines stand in `scripts/`, see [`script`] for
+//! their form.
 
 mod etcd;
 mod normal;
@@ -64,6 +65,12 @@ fn authentication() {
 #[test]
 fn watch() {
     play(include_str!("scripts/watch.txt"));
+}
+
+#[test]
+fn watch_resumes() {
+    let Some(dir) = etcd_dir() else { return };
+    watching::resumes(&dir);
 }
 
 #[test]

@@ -13,6 +13,14 @@ pub(crate) fn apply(text: &str, variants: &[String]) -> String {
             "urls" => text.replace("clientURLS", "clientURLs"),
             // Tables whose cells have been replaced by longer or shorter ones.
             "frame" => squeeze(&text),
+            // Lines of several watches, which have no order among them.
+            "sorted" => {
+                let mut lines: Vec<&str> = text.lines().collect();
+                lines.sort_unstable();
+                lines.join("\n")
+            }
+            // Identifiers of leases that have no name.
+            "leases" => identifiers(&text),
             _ => text,
         };
     }
@@ -28,15 +36,12 @@ fn durations(text: &str) -> String {
         out.push_str(before);
         let end = number.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(number.len());
         let unit = ["ns", "µs", "ms", "s"].into_iter().find(|unit| number[end..].starts_with(unit));
-        match unit {
-            Some(unit) => {
-                out.push_str("<T>");
-                rest = &number[end + unit.len()..];
-            }
-            None => {
-                out.push_str(&number[..end]);
-                rest = &number[end..];
-            }
+        if let Some(unit) = unit {
+            out.push_str("<T>");
+            rest = &number[end + unit.len()..];
+        } else {
+            out.push_str(&number[..end]);
+            rest = &number[end..];
         }
     }
     out.push_str(rest);
@@ -56,6 +61,37 @@ fn numbers(text: &str) -> String {
         inside = c.is_ascii_digit();
     }
     out
+}
+
+/// Words of 16 hexadecimal digits become `<ID>`.
+fn identifiers(text: &str) -> String {
+    let is_identifier = |word: &str| word.len() == 16 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let word = |word| if is_identifier(word) { "<ID>" } else { word };
+    text.split(' ')
+        .map(|part| part.split('\n').map(word).collect::<Vec<_>>().join("\n"))
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+/// Encodes a number as protobuf does.
+pub(crate) fn varint(mut value: u64) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while value >= 0x80 {
+        bytes.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    bytes.push(value as u8);
+    bytes
+}
+
+/// Replaces the beginning of an encoded header, and the byte with its length before it.
+pub(crate) fn without_header(bytes: Vec<u8>, header: &[u8]) -> Vec<u8> {
+    match bytes.windows(header.len().max(1)).position(|window| window == header) {
+        Some(start) => {
+            [&bytes[..start.saturating_sub(1)], b"<header>", &bytes[start + header.len()..]].concat()
+        }
+        None => bytes,
+    }
 }
 
 /// Runs of spaces and of dashes become one.

@@ -2,12 +2,39 @@
 
 use std::{
     collections::BTreeMap,
-    io::Write,
+    io::{Read, Write},
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
 };
 
 use crate::{etcd::Etcd, normal};
+
+/// How long a command line may take. Reached only by one that hangs, which shows as an exit without a code.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Reads a pipe to its end.
+fn collect(mut pipe: impl Read + Send + 'static) -> JoinHandle<Vec<u8>> {
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        let _ = pipe.read_to_end(&mut bytes);
+        bytes
+    })
+}
+
+/// Waits for the end of a program and returns its exit code; ends it when it takes too long.
+fn wait(child: &mut Child) -> Option<i32> {
+    let start = Instant::now();
+    while start.elapsed() < PATIENCE {
+        if let Some(status) = child.try_wait().expect("the program is ours") {
+            return status.code();
+        }
+        thread::sleep(Duration::from_millis(2));
+    }
+    let _ = child.kill();
+    child.wait().expect("the program is ours").code()
+}
 
 /// What a command line did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +51,8 @@ pub(crate) struct Side {
     real: PathBuf,
     /// Names of scripts, such as `LEASE1`, and their values here.
     pub(crate) names: BTreeMap<String, String>,
+    /// How a protobuf header of this cluster begins.
+    header: Vec<u8>,
 }
 
 impl Side {
@@ -46,7 +75,7 @@ impl Side {
         names.insert("EP".to_owned(), etcd.client.clone());
         names.insert("PEER".to_owned(), etcd.peer.clone());
         names.insert("DIR".to_owned(), etcd.folder.path().display().to_string());
-        Self { etcd, program, real: dir.join("etcdctl"), names }
+        Self { etcd, program, real: dir.join("etcdctl"), names, header: Vec::new() }
     }
 
     /// Puts values in the place of names.
@@ -87,12 +116,14 @@ impl Side {
         // A program that does not read closes its end.
         let _ = input.write_all(self.expand(stdin).as_bytes());
         drop(input);
-        let output = child.wait_with_output().expect("the program ends");
-        Outcome {
-            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-            code: output.status.code(),
-        }
+        let stdout = collect(child.stdout.take().expect("stdout is piped"));
+        let stderr = collect(child.stderr.take().expect("stderr is piped"));
+        let code = wait(&mut child);
+        let text = |bytes: JoinHandle<Vec<u8>>| {
+            let bytes = normal::without_header(bytes.join().expect("the pipe was read"), &self.header);
+            String::from_utf8_lossy(&bytes).into_owned()
+        };
+        Outcome { stdout: text(stdout), stderr: text(stderr), code }
     }
 
     /// Learns the identifiers of the cluster and the member.
@@ -107,18 +138,19 @@ impl Side {
                 .chars()
                 .take_while(char::is_ascii_digit)
                 .collect();
-            self.learn_number(name, digits.parse().expect("a number"));
+            let value: u64 = digits.parse().expect("a number");
+            self.header.push(if name == "CLUSTER" { 0x08 } else { 0x10 });
+            self.header.extend(normal::varint(value));
+            self.names.insert(name.to_owned(), format!("{value:x}"));
+            self.names.insert(format!("{name}DEC"), value.to_string());
         }
     }
 
     /// Learns the identifier of a lease from what `lease grant` printed.
     pub(crate) fn learn_lease(&mut self, name: &str, stdout: &str) {
         let hex = stdout.split_whitespace().nth(1).expect("the lease stands in the second word");
-        self.learn_number(name, u64::from_str_radix(hex, 16).expect("a hexadecimal identifier"));
-    }
-
-    fn learn_number(&mut self, name: &str, value: u64) {
-        self.names.insert(name.to_owned(), format!("{value:x}"));
+        let value = u64::from_str_radix(hex, 16).expect("a hexadecimal identifier");
+        self.names.insert(name.to_owned(), hex.to_owned());
         self.names.insert(format!("{name}DEC"), value.to_string());
     }
 

@@ -14,6 +14,8 @@
 //! ```
 //! `$EP`, `$PEER`, `$DIR`, `$MEMBER` and `$CLUSTER` stand for what they are on each side.
 
+use std::time::Instant;
+
 use crate::{
     normal,
     run::{Outcome, Side},
@@ -98,10 +100,14 @@ pub(crate) fn play(text: &str, mut reference: Side, mut ours: Side) {
             continue;
         }
         compared += 1;
+        let start = Instant::now();
         let expected = outcome(&mut reference, &line);
+        let middle = Instant::now();
         let found = outcome(&mut ours, &line);
+        println!("{:>8.1?} {:>8.1?} {source}", middle - start, middle.elapsed());
         if expected != found {
-            differences.push_str(&format!("$ {source}\n--- etcdctl\n{expected}\n--- ours\n{found}\n\n"));
+            let parts = ["$ ", source, "\n--- etcdctl\n", &expected, "\n--- ours\n", &found, "\n\n"];
+            differences.extend(parts);
         }
     }
     println!("{compared} command lines compared");

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// How long a line may take. Reached only when a test fails.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A running command whose lines arrive one by one.
 struct Running {
@@ -42,8 +42,8 @@ impl Running {
         Self { child, stdin, lines }
     }
 
-    fn next_line(&self) -> String {
-        self.lines.recv_timeout(PATIENCE).expect("another line")
+    fn next_line(&self) -> Option<String> {
+        self.lines.recv_timeout(PATIENCE).ok()
     }
 
     fn stop(mut self) -> String {
@@ -58,7 +58,7 @@ impl Running {
 /// Runs a line until it has printed `count` lines.
 pub(crate) fn until_lines(side: &Side, line: &Line, count: usize) -> Outcome {
     let running = Running::start(side, line);
-    let stdout: String = (0..count).map(|_| running.next_line() + "\n").collect();
+    let stdout: String = (0..count).map_while(|_| running.next_line()).map(|line| line + "\n").collect();
     Outcome { stdout, stderr: running.stop(), code: None }
 }
 
@@ -71,18 +71,45 @@ pub(crate) fn live(dir: &Path) {
     assert_eq!(expected, found);
 }
 
-fn live_on(side: &Side) -> Vec<String> {
-    let put = |words: &str| {
-        let words: Vec<String> = words.split(' ').map(str::to_owned).collect();
-        assert_eq!(side.run(&words, &[], "", true).code, Some(0), "{words:?}");
+/// Watches that outlive a crash of the server: no event is lost, and none comes twice.
+pub(crate) fn resumes(dir: &Path) {
+    let mut side = Side::ours(dir);
+    change(&side, "put a 1");
+    let words = ["watch", "-i"].map(str::to_owned).to_vec();
+    let stdin = "watch a --rev=2\nwatch b\nprogress\n".to_owned();
+    let running = Running::start(&side, &Line { words, stdin, ..Line::default() });
+    let next = |count: usize| -> Vec<String> {
+        (0..count)
+            .map(|_| running.next_line().expect("another line"))
+            .filter(|line| !line.contains("progress"))
+            .collect()
     };
+    // Three lines of the event, and two answers that show that both watches exist.
+    assert_eq!(next(5), ["PUT", "a", "1"]);
+    side.etcd.restart(dir);
+    change(&side, "put a 2");
+    assert_eq!(next(3), ["PUT", "a", "2"]);
+    side.etcd.restart(dir);
+    change(&side, "put b 3");
+    assert_eq!(next(3), ["PUT", "b", "3"]);
+    running.stop();
+}
+
+/// Changes a key by etcdctl.
+fn change(side: &Side, words: &str) {
+    let words: Vec<String> = words.split(' ').map(str::to_owned).collect();
+    assert_eq!(side.run(&words, &[], "", true).code, Some(0), "{words:?}");
+}
+
+fn live_on(side: &Side) -> Vec<String> {
+    let put = |words: &str| change(side, words);
     let words = ["watch", "-i", "-w", "json"].map(str::to_owned).to_vec();
     let line = Line { words, stdin: "watch a --prev-kv\nprogress\n".to_owned(), ..Line::default() };
     let mut running = Running::start(side, &line);
     let mut seen = Vec::new();
     let mut collect = |running: &Running, count: usize| {
         for _ in 0..count {
-            seen.push(side.normal(&running.next_line(), &[]));
+            seen.push(side.normal(&running.next_line().expect("another line"), &[]));
         }
     };
     // The answer to "progress" shows that the watch exists.

@@ -18,8 +18,8 @@ pub(super) const COMMAND: Command = Command {
     name: "health",
     args: "[flags]",
     about: "Shows which endpoints serve.",
-    details: "A healthy endpoint answers a linearizable read and has no alarm. The endpoints are asked at the same time and\n\
-              shown in the order of their answers.",
+    details: "A healthy endpoint answers a linearizable read and has no alarm. The endpoints are asked at the\n\
+              same time and shown in the order of their answers.",
     example: "endpoint health --cluster",
     flags: &[],
     children: &[],

@@ -13,8 +13,9 @@ pub(super) const COMMAND: Command = Command {
     name: "status",
     args: "[flags]",
     about: "Shows the state of each endpoint.",
-    details: "In the simple format each line has the columns of the table format, separated by commas. Servers of version 3.6\n\
-              and later fill more columns than older ones; they are shown when at least one server fills them.",
+    details: "In the simple format each line has the columns of the table format, separated by commas.\n\
+              Servers of version 3.6 and later fill more columns than older ones; they are shown when at\n\
+              least one server fills them.",
     example: "endpoint status --cluster -w table",
     flags: &[],
     children: &[],

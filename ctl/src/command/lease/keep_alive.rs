@@ -1,7 +1,7 @@
 //! `lease keep-alive`: renews a lease once, or until it ends.
 //!
-//! A renewal is sent when a third of the lease's time has passed. When the stream breaks, it is opened again, until the
-//! lease must have ended on the server.
+//! A renewal is sent when a third of the lease's time has passed. When the stream breaks, it is opened again,
+//! until the lease must have ended on the server.
 
 use std::time::Duration;
 

@@ -17,8 +17,8 @@ pub(super) const COMMAND: Command = Command {
     name: "list",
     args: "[flags]",
     about: "Lists the members of the cluster.",
-    details: "In the simple format each line has the identifier, the state, the name, the addresses for members and for\n\
-              clients, and whether the member is a learner.",
+    details: "In the simple format each line has the identifier, the state, the name, the addresses for\n\
+              members and for clients, and whether the member is a learner.",
     example: "member list -w table",
     flags: &[Flag::text("consistency", "l", "Ask through the leader's quorum (l) or one server alone (s).")],
     children: &[],

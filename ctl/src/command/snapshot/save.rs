@@ -1,7 +1,7 @@
 //! `snapshot save`: writes the database of one member to a file.
 //!
-//! The database comes as a stream of pieces with its SHA-256 at the end. It is written to `<file>.part`, synced, checked,
-//! and only then renamed, so that a file with the name asked for is always whole.
+//! The database comes as a stream of pieces with its SHA-256 at the end. It is written to `<file>.part`,
+//! synced, checked, and only then renamed, so that a file with the name asked for is always whole.
 
 use std::{
     ffi::OsString,
@@ -72,7 +72,7 @@ async fn run(mut invocation: Invocation) -> Outcome {
         save(&mut session.client, &path).await.map_err(|error| Failure::new(Code::Interrupted, error))?;
     let mut text = format!("Snapshot saved at {}\n", path.display());
     if !version.is_empty() {
-        text.push_str(&format!("Server version {version}\n"));
+        text.extend(["Server version ", &version, "\n"]);
     }
     write_stdout(text.as_bytes())
 }

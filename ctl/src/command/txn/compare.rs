@@ -1,7 +1,7 @@
 //! One comparison: `mod("key") > "0"`.
 //!
-//! The parts stand apart by white space, except that the target and its parenthesis stick together. What follows the
-//! value is ignored.
+//! The parts stand apart by white space, except that the target and its parenthesis stick together. What
+//! follows the value is ignored.
 
 use bytes::Bytes;
 use holdfast_proto::etcdserverpb as pb;
@@ -74,7 +74,8 @@ fn split(text: &str) -> Parts<'_> {
     parts
 }
 
-/// What stands behind the white space at the beginning; none when there is no such space or nothing behind it.
+/// What stands behind the white space at the beginning; none when there is no such space or nothing behind
+/// it.
 fn after_space(text: &str) -> Option<&str> {
     let rest = text.trim_start();
     (rest.len() < text.len() && !rest.is_empty()).then_some(rest)

@@ -20,10 +20,10 @@ pub(super) const COMMAND: Command = Command {
     name: "txn",
     args: "[flags]",
     about: "Runs a transaction read from stdin.",
-    details: "Stdin has three sections, each ended by an empty line: comparisons, the requests if all of them hold, and the\n\
-              requests otherwise.\n\
-              A comparison is TARGET(\"KEY\") OP \"VALUE\", with TARGET one of ver, create, mod, val and lease, and OP one of\n\
-              =, !=, < and >. A request is a get, put or del command with its flags.",
+    details: "Stdin has three sections, each ended by an empty line: comparisons, the requests if\n\
+              all of them hold, and the requests otherwise.\n\
+              A comparison is TARGET(\"KEY\") OP \"VALUE\", with TARGET one of ver, create, mod, val and lease,\n\
+              and OP one of =, !=, < and >. A request is a get, put or del command with its flags.",
     example: "txn -i",
     flags: &[Flag::switch("interactive", "Announce each section before it is read.").short('i')],
     children: &[],

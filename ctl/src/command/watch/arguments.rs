@@ -19,8 +19,9 @@ pub(super) struct Wish {
 }
 
 impl Wish {
-    /// Reads the arguments. Those behind `--` are the command; from those before it the first is the key, the second the
-    /// end of the range, and the rest is ignored. The environment can give key and range instead.
+    /// Reads the arguments. Those behind `--` are the command; those before it are the key and the end of the
+    /// range, or, when there are more than two, the key and others that are ignored. The environment can give
+    /// key and range instead.
     pub(super) fn new(
         values: &Values,
         args: &[Vec<u8>],
@@ -38,7 +39,7 @@ impl Wish {
             }
             Some(key) => (key, given(&variables.range_end)),
             None => match own.first() {
-                Some(key) => (key.clone(), own.get(1).cloned()),
+                Some(key) => (key.clone(), own.get(1).filter(|_| own.len() == 2).cloned()),
                 None => return Err(Failure::bad_args("bad number of arguments")),
             },
         };
@@ -85,7 +86,8 @@ mod tests {
         for (line, key, end, command) in [
             ("a", "a", "", &[][..]),
             ("a c", "a", "c", &[]),
-            ("a c d", "a", "c", &[]),
+            ("a c d", "a", "", &[]),
+            ("a c d --prefix", "a", "b", &[]),
             ("--prefix a", "a", "b", &[]),
             ("a -- echo hi", "a", "", &["echo", "hi"]),
             ("a c --rev 1 -- echo --prefix", "a", "c", &["echo", "--prefix"]),

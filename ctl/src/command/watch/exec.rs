@@ -10,7 +10,8 @@ use crate::{
     go_text::quote::quote,
 };
 
-/// Runs `words` for an event that came at `revision`, with this process's stdout and stderr, and waits for its end.
+/// Runs `words` for an event that came at `revision`, with this process's stdout and stderr, and waits for
+/// its end.
 ///
 /// # Errors
 /// The command could not be started or did not exit with 0. The message is on stderr already when it has output there.

@@ -1,10 +1,10 @@
 //! All watches of this process on one stream.
 //!
-//! 1. Orders are taken one at a time: the next one only when the watch before it has been created. So a request for
-//!    progress reaches every watch that was ordered before it.
+//! 1. Orders are taken one at a time: the next one only when the watch before it has been created. So a
+//!    request for progress reaches every watch that was ordered before it.
 //! 2. Requests to create are answered in their order; events of a watch follow its creation.
-//! 3. When the stream breaks, a new one is opened, at another endpoint if there is one, and every watch is created again
-//!    behind the last event that was passed on. Nothing is lost and nothing comes twice.
+//! 3. When the stream breaks, a new one is opened, at another endpoint if there is one, and every watch is
+//!    created again behind the last event that was passed on. Nothing is lost and nothing comes twice.
 //! 4. An error that another server would answer just the same ends all watches.
 
 use std::{collections::VecDeque, time::Duration};
@@ -12,7 +12,7 @@ use std::{collections::VecDeque, time::Duration};
 use holdfast_proto::{error::EtcdError, etcdserverpb as pb};
 use pb::watch_request::RequestUnion;
 use tokio::{sync::mpsc, task::JoinSet, time::sleep};
-use tokio_stream::wrappers::ReceiverStream;
+use tokio_stream::{StreamExt, wrappers::ReceiverStream};
 use tonic::{Code as GrpcCode, Streaming};
 
 use super::{
@@ -102,33 +102,39 @@ impl Hub {
     async fn carry_out(&mut self, order: Order) -> Outcome {
         match order {
             Order::Watch(wish) => {
-                let watcher = Watcher::start(wish, self.printer, &mut self.tasks);
-                let request = RequestUnion::CreateRequest(watcher.request.clone());
+                let mut watcher = Watcher::start(wish, self.printer, &mut self.tasks);
+                if let Some(stream) = &self.stream {
+                    self.pending.push_back(self.watchers.len());
+                    // A stream that is gone shows by its answers.
+                    let _ = stream.requests.send(watcher.creation()).await;
+                }
                 self.watchers.push(watcher);
-                if self.stream.is_some() {
-                    self.pending.push_back(self.watchers.len() - 1);
-                    self.send(request).await;
-                }
             }
+            // Without a watch there is nobody to tell.
             Order::Progress => {
-                if self.stream.is_none() {
-                    self.connect().await;
+                if let Some(stream) = &self.stream {
+                    let request = RequestUnion::ProgressRequest(pb::WatchProgressRequest {});
+                    let _ = stream.requests.send(pb::WatchRequest { request_union: Some(request) }).await;
                 }
-                self.send(RequestUnion::ProgressRequest(pb::WatchProgressRequest {})).await;
             }
             Order::Stop(failure) => return Err(failure),
         }
         Ok(())
     }
 
-    /// Opens a stream and creates all watches on it, however long it takes.
+    /// Opens a stream and creates all watches on it, however long it takes. The requests that create them are
+    /// the beginning of the stream, because a server says nothing, not even that it accepts the stream,
+    /// before it has one.
     async fn connect(&mut self) {
         loop {
             let (requests, waiting) = mpsc::channel(MAX_WAITING_REQUESTS);
-            match self.client.watch(ReceiverStream::new(waiting)).await {
+            let creations: Vec<_> = self.watchers.iter_mut().map(Watcher::creation).collect();
+            let all = tokio_stream::iter(creations).chain(ReceiverStream::new(waiting));
+            match self.client.watch(all).await {
                 Ok(answers) => {
                     self.stream = Some(Stream { requests, answers });
-                    break;
+                    self.pending = (0..self.watchers.len()).collect();
+                    return;
                 }
                 Err(error) if is_final(&error) => {
                     self.cancel_all(&error).await;
@@ -139,19 +145,6 @@ impl Hub {
                     sleep(PAUSE).await;
                 }
             }
-        }
-        self.pending = (0..self.watchers.len()).collect();
-        for index in 0..self.watchers.len() {
-            self.watchers[index].id = None;
-            let request = self.watchers[index].request.clone();
-            self.send(RequestUnion::CreateRequest(request)).await;
-        }
-    }
-
-    /// A stream that is gone shows by its answers.
-    async fn send(&mut self, request: RequestUnion) {
-        if let Some(stream) = &self.stream {
-            let _ = stream.requests.send(pb::WatchRequest { request_union: Some(request) }).await;
         }
     }
 
@@ -181,7 +174,7 @@ impl Hub {
     async fn distribute(&mut self, response: pb::WatchResponse) {
         if watcher::concerns_all(&response) {
             for watcher in &mut self.watchers {
-                watcher.pass(response.clone()).await;
+                watcher.tell(response.clone()).await;
             }
             return;
         }
@@ -192,7 +185,11 @@ impl Hub {
             self.watchers.iter().position(|watcher| watcher.id == Some(response.watch_id))
         };
         let Some(index) = index else { return };
-        if response.canceled {
+        if response.created && response.canceled {
+            // The watch never existed, and the reason is a text already.
+            let refused = pb::WatchResponse { canceled: true, ..Default::default() };
+            self.forget(index).cancel(refused, response.cancel_reason).await;
+        } else if response.canceled {
             self.forget(index).cancel(response.clone(), watcher::reason(&response)).await;
         } else if response.created {
             self.watchers[index].created(&response);

@@ -60,15 +60,10 @@ async fn run(mut invocation: Invocation) -> Outcome {
     };
     let session = Session::open_exempting(&mut invocation, &[KEY_VARIABLE, RANGE_END_VARIABLE]).await?;
     let hub = Hub::new(session.client, session.printer, interactive);
-    match wish {
-        Some(wish) => {
-            let first = Order::Watch(wish);
-            orders.send(first).await.map_err(|_| Failure::bad_args("the watch ended before it began"))?;
-        }
-        None => {
-            let orders = orders.clone();
-            std::thread::spawn(move || interactive::read_orders(&variables, &orders));
-        }
+    if let Some(wish) = wish {
+        orders.try_send(Order::Watch(wish)).expect("an empty queue that is held open takes an order");
+    } else {
+        std::thread::spawn(move || interactive::read_orders(&variables, &orders));
     }
     hub.run(waiting).await
 }

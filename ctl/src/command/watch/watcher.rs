@@ -3,6 +3,7 @@
 //! Each watch has a task of its own, so that a slow command of one does not hold back the others.
 
 use holdfast_proto::{error::EtcdError, etcdserverpb as pb, watch::INVALID_WATCH_ID};
+use pb::watch_request::RequestUnion;
 use tokio::{sync::mpsc, task::JoinSet};
 
 use super::{Wish, exec};
@@ -12,15 +13,15 @@ use crate::{
     output::{Printer, Reply, write_stdout},
 };
 
-/// Answers that wait for the task of a watch. A task that is slower for long holds the stream back, and the server with
-/// it, which is better than to keep everything here.
+/// Answers that wait for the task of a watch. A task that is slower for long holds the stream back, and the
+/// server with it, which is better than to keep everything here.
 const MAX_WAITING_ANSWERS: usize = 256;
 
 /// A watch.
 #[derive(Debug)]
 pub(super) struct Watcher {
-    /// The request that creates it, also after a lost connection: its revision moves on with the events.
-    pub(super) request: pb::WatchCreateRequest,
+    /// What creates it. The start revision moves on with the events.
+    request: pb::WatchCreateRequest,
     /// Its identifier on the current stream.
     pub(super) id: Option<i64>,
     answers: mpsc::Sender<Answer>,
@@ -33,16 +34,23 @@ struct Answer {
 }
 
 impl Watcher {
-    /// A watch that prints by a new task among `tasks`. The task ends when the watch is cancelled or dropped, or when
-    /// its command fails.
+    /// A watch that prints by a new task among `tasks`. The task ends when the watch is cancelled or dropped,
+    /// or when its command fails.
     pub(super) fn start(wish: Wish, printer: Printer, tasks: &mut JoinSet<Outcome>) -> Self {
         let (answers, waiting) = mpsc::channel(MAX_WAITING_ANSWERS);
         tasks.spawn(print(waiting, printer, wish.command));
         Self { request: wish.request, id: None, answers }
     }
 
-    /// Takes note that the watch exists now. A watch without a start revision begins behind the current one, also if it
-    /// must be created again before the first event.
+    /// The request that creates the watch, on the first stream or on one that takes the place of a broken
+    /// one.
+    pub(super) fn creation(&mut self) -> pb::WatchRequest {
+        self.id = None;
+        pb::WatchRequest { request_union: Some(RequestUnion::CreateRequest(self.request.clone())) }
+    }
+
+    /// Takes note that the watch exists now. A watch without a start revision begins behind the current one,
+    /// also if it must be created again before the first event.
     pub(super) fn created(&mut self, response: &pb::WatchResponse) {
         self.id = Some(response.watch_id);
         if self.request.start_revision <= 0 {
@@ -50,13 +58,20 @@ impl Watcher {
         }
     }
 
-    /// Passes events or a progress report on.
+    /// Passes on events, or a progress report that the server made for this watch alone.
     pub(super) async fn pass(&mut self, response: pb::WatchResponse) {
         let seen = match response.events.last().and_then(|event| event.kv.as_ref()) {
             Some(kv) => kv.mod_revision,
             None => revision(&response),
         };
         self.request.start_revision = self.request.start_revision.max(seen + 1);
+        self.tell(response).await;
+    }
+
+    /// Passes on a progress report for the whole stream. The watch does not move on by it: etcd before 3.5.8
+    /// sends such a report while older events are still to come, and a watch that is created again must not
+    /// miss them.
+    pub(super) async fn tell(&mut self, response: pb::WatchResponse) {
         // A task that has ended is noticed by whoever waits for it.
         let _ = self.answers.send(Answer { response, canceled_because: None }).await;
     }
