@@ -28,7 +28,7 @@ const SHARED_BYTES: usize = 16 << 10;
 const PREFIX_BYTES: usize = 5;
 
 /// The body of the response.
-pub struct WatchBody {
+pub(super) struct WatchBody {
     responses: Responses,
     host: Arc<dyn Host>,
     /// What is gathered.
