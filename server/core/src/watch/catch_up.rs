@@ -1,5 +1,6 @@
 //! History, to watchers that are behind.
 
+use bytes::Bytes;
 use holdfast_engine::mvcc::{Change, MvccError};
 
 use super::Reader;
@@ -14,6 +15,38 @@ struct Past<'a> {
     revision: i64,
     change: &'a Change,
     frames: EventFrames<'a>,
+}
+
+/// Events of whole revisions, gathered into responses of limited length.
+struct Batches {
+    limit: usize,
+    full: Vec<Frames>,
+    current: Frames,
+    current_bytes: usize,
+}
+
+impl Batches {
+    fn new(limit: usize) -> Self {
+        Self { limit, full: Vec::new(), current: Frames::new(), current_bytes: 0 }
+    }
+
+    /// Adds the events of one revision: to the last response, unless that would become too long.
+    fn add(&mut self, revision: Frames) {
+        let bytes: usize = revision.iter().map(Bytes::len).sum();
+        if !self.current.is_empty() && self.current_bytes + bytes > self.limit {
+            self.full.push(std::mem::take(&mut self.current));
+            self.current_bytes = 0;
+        }
+        self.current_bytes += bytes;
+        self.current.extend(revision);
+    }
+
+    fn finish(mut self) -> Vec<Frames> {
+        if !self.current.is_empty() {
+            self.full.push(self.current);
+        }
+        self.full
+    }
 }
 
 impl<O: Outlet> Hub<O> {
@@ -91,13 +124,19 @@ impl<O: Outlet> Hub<O> {
             return Ok(());
         }
         let begin = history.partition_point(|past| past.revision < watcher.next);
-        let mut events = Frames::new();
-        for past in &mut history[begin..] {
-            if watcher.wants(past.change.deleted) && watcher.range.contains(&past.change.key) {
-                events.push(past.frames.frame(watcher.prev_kv, reader)?);
+        // What is cut into fragments may be cut anywhere; otherwise whole revisions go together.
+        let limit = if watcher.fragment { usize::MAX } else { self.limits.response_bytes };
+        let mut responses = Batches::new(limit);
+        for revision in history[begin..].chunk_by_mut(|a, b| a.revision == b.revision) {
+            let mut events = Frames::new();
+            for past in revision {
+                if watcher.wants(past.change.deleted) && watcher.range.contains(&past.change.key) {
+                    events.push(past.frames.frame(watcher.prev_kv, reader)?);
+                }
             }
+            responses.add(events);
         }
-        if !events.is_empty() {
+        for events in responses.finish() {
             self.send(key, reader.revision(), events);
         }
         self.watchers[key].next = through + 1;

@@ -26,6 +26,9 @@ pub struct Limits {
     pub stream_bytes: usize,
     /// Encoded length from which a response to a watcher that asked for it is cut.
     pub fragment_bytes: usize,
+    /// Bytes of events in a response that catches up, unless one revision has more. Libraries refuse messages above a limit of
+    /// their own, four megabytes by default.
+    pub response_bytes: usize,
     /// Revisions in one step of catching up, and so in one response.
     pub step_revisions: usize,
     /// Bytes of events read in one step, unless one revision has more.
@@ -42,6 +45,7 @@ impl Default for Limits {
             stream_responses: limits::WATCH_STREAM_EVENTS,
             stream_bytes: limits::MAX_RECEIVE_BYTES,
             fragment_bytes: limits::MAX_RECEIVE_BYTES,
+            response_bytes: limits::MAX_RECEIVE_BYTES,
             step_revisions: limits::WATCH_BATCH_REVISIONS,
             step_bytes: 3 * limits::MAX_RECEIVE_BYTES,
             step_watchers: limits::WATCHERS_PER_SYNC,

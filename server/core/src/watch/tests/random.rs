@@ -10,6 +10,7 @@ const LIMITS: Limits = Limits {
     stream_responses: 3,
     stream_bytes: 400,
     fragment_bytes: 150,
+    response_bytes: 200,
     step_revisions: 4,
     step_bytes: 300,
     step_watchers: 3,
