@@ -33,6 +33,7 @@ use holdfast_proto::v3electionpb::election_server::ElectionServer;
 use holdfast_proto::v3lockpb::lock_server::LockServer;
 use tokio::sync::watch;
 use tonic::Status;
+use tonic::codec::CompressionEncoding::Gzip;
 use tonic::service::Routes;
 
 use crate::member::Member;
@@ -79,14 +80,20 @@ impl Services {
     /// All services, by path.
     pub fn routes(&self) -> Routes {
         let limit = self.0.max_receive_bytes;
-        let routes = Routes::new(KvServer::new(self.clone()).max_decoding_message_size(limit))
-            .add_service(LeaseServer::new(self.clone()).max_decoding_message_size(limit))
-            .add_service(ClusterServer::new(self.clone()).max_decoding_message_size(limit))
-            .add_service(MaintenanceServer::new(self.clone()).max_decoding_message_size(limit))
-            .add_service(HealthServer::new(self.clone()).max_decoding_message_size(limit))
-            .add_service(AuthServer::new(self.clone()).max_decoding_message_size(limit))
-            .add_service(LockServer::new(self.clone()).max_decoding_message_size(limit))
-            .add_service(ElectionServer::new(self.clone()).max_decoding_message_size(limit));
+        // Clients may compress what they send; the limit holds for what it becomes, too.
+        macro_rules! limited {
+            ($server:ident) => {
+                $server::new(self.clone()).max_decoding_message_size(limit).accept_compressed(Gzip)
+            };
+        }
+        let routes = Routes::new(limited!(KvServer))
+            .add_service(limited!(LeaseServer))
+            .add_service(limited!(ClusterServer))
+            .add_service(limited!(MaintenanceServer))
+            .add_service(limited!(HealthServer))
+            .add_service(limited!(AuthServer))
+            .add_service(limited!(LockServer))
+            .add_service(limited!(ElectionServer));
         // Fixed paths win over the wildcard of the generated service.
         let router = routes.into_axum_router();
         let router = router
