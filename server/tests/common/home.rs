@@ -90,6 +90,11 @@ impl Home {
         &self.data
     }
 
+    /// The URL for peers.
+    pub(crate) fn peer_url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.ports.get().peer)
+    }
+
     /// The tree file.
     pub(crate) fn db(&self) -> PathBuf {
         self.data.join("member/snap/db")
