@@ -15,6 +15,7 @@ mod common;
 mod follower;
 mod input;
 mod loader;
+mod mixed;
 mod scenario;
 
 use std::sync::Arc;

@@ -14,10 +14,7 @@ use crate::loader::{Ledger, load};
 
 /// Loads `input` while the server is killed `kills` times.
 pub(crate) async fn run(input: Arc<dyn Input>, kills: usize) {
-    let seed = std::env::var("HOLDFAST_TEST_SEED").ok().and_then(|seed| seed.parse().ok());
-    let seed = seed.unwrap_or_else(rand::random);
-    println!("HOLDFAST_TEST_SEED={seed}");
-    let mut random = StdRng::seed_from_u64(seed);
+    let mut random = StdRng::seed_from_u64(seed());
     let mut moments: Vec<usize> = (0..kills).map(|_| random.random_range(1..input.len())).collect();
     moments.sort_unstable();
 
@@ -60,6 +57,14 @@ pub(crate) async fn run(input: Arc<dyn Input>, kills: usize) {
     let contents = offline::check(&home.db()).unwrap();
     assert_eq!((contents.keys, contents.revision), (input.len() as u64, revision));
     println!("{} keys, {kills} kills, {} revisions, {took:?}", input.len(), revision - 1);
+}
+
+/// The seed of a test's random moments: the one that is asked for, or a new one.
+pub(crate) fn seed() -> u64 {
+    let asked = std::env::var("HOLDFAST_TEST_SEED").ok().and_then(|seed| seed.parse().ok());
+    let seed = asked.unwrap_or_else(rand::random);
+    println!("HOLDFAST_TEST_SEED={seed}");
+    seed
 }
 
 /// Looks through the files that a killed server has left, and starts it; sometimes it is killed while it starts.
