@@ -31,7 +31,7 @@ async fn garbage_on_the_port_harms_nobody() {
         ("zeros", vec![0; 100_000]),
         ("the beginning of TLS", tls_hello.to_vec()),
         ("HTTP that is none", b"GET\r\n\r\n".to_vec()),
-        ("a header line without end", [b"GET / HTTP/1.1\r\nx: ".as_slice(), &[b'a'; 200_000]].concat()),
+        ("a header line without end", [b"GET / HTTP/1.1\r\nx: ".as_slice(), &vec![b'a'; 200_000]].concat()),
         ("preface, then noise", [PREFACE, &noise].concat()),
         ("a frame of 16 MiB", frame(&[255, 255, 255, 0, 0, 0, 0, 0, 1], &noise)),
         ("data on a closed stream", frame(&[0, 0, 4, 0, 0, 0, 0, 0, 7], b"data")),

@@ -150,10 +150,7 @@ impl Client {
 
 /// Fails a call that is not answered.
 pub(crate) async fn limited<T>(call: impl Future<Output = Result<T, Status>>) -> Result<T, Status> {
-    match tokio::time::timeout(CALL_LIMIT, call).await {
-        Ok(result) => result,
-        Err(_) => panic!("no answer within {CALL_LIMIT:?}"),
-    }
+    tokio::time::timeout(CALL_LIMIT, call).await.unwrap_or_else(|_| panic!("no answer within {CALL_LIMIT:?}"))
 }
 
 /// A put as an operation of a transaction.

@@ -73,16 +73,12 @@ impl Model {
                 97 => self.revoke(&client, &mut after).await,
                 _ => self.compact(&client).await,
             };
-            match done {
-                Ok(revision) => {
-                    self.revision = self.revision.max(revision);
-                    self.keys = after;
-                }
-                Err(_) => {
-                    self.cut_off = Some(after);
-                    return self;
-                }
-            }
+            let Ok(revision) = done else {
+                self.cut_off = Some(after);
+                return self;
+            };
+            self.revision = self.revision.max(revision);
+            self.keys = after;
         }
     }
 
@@ -180,7 +176,10 @@ impl Model {
 /// Keys with the numbers of the operations that wrote them.
 fn brief(keys: &Keys) -> String {
     let number = |value: &str| value.split('-').next().unwrap_or_default().to_owned();
-    keys.iter().map(|(key, (value, lease))| format!("{key}={}/{lease} ", number(value))).collect()
+    keys.iter()
+        .map(|(key, (value, lease))| format!("{key}={}/{lease} ", number(value)))
+        .collect::<Vec<_>>()
+        .concat()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
