@@ -20,6 +20,7 @@ use crate::grpc::Services;
 use crate::http::{HealthSource, PeerSource};
 use crate::member::{self, Member, Observers, Running, StartError, Storage};
 use crate::metrics::{Metrics, Op};
+use crate::start::datadir::DataDir;
 use crate::start::node::{Context, End, Node};
 use crate::version;
 use crate::watch::{self, Feed, WatchHandle, WatchService};
@@ -31,12 +32,14 @@ pub struct FullNode {
     running: Mutex<Option<(Running, JoinHandle<()>)>>,
     watches: WatchHandle,
     stopping: sync::watch::Sender<bool>,
+    /// Its lock keeps other processes away from the files as long as this lives.
+    _data_dir: Arc<DataDir>,
 }
 
 impl FullNode {
     /// Starts a member on `storage`. Must be called within a tokio runtime.
     pub fn start_on(context: &Context, storage: &Storage) -> Result<Self, StartError> {
-        let Context { config, metrics, .. } = context;
+        let Context { config, metrics, data_dir, .. } = context;
         let feed = Feed::new();
         let observers = observers(metrics, config.warning_apply_duration, feed.clone());
         let (member, running) = member::start(config, storage, observers)?;
@@ -61,7 +64,7 @@ impl FullNode {
             stopping.subscribe(),
         );
         let running = Mutex::new(Some((running, watch_thread)));
-        Ok(Self { member, services, running, watches, stopping })
+        Ok(Self { member, services, running, watches, stopping, _data_dir: Arc::clone(data_dir) })
     }
 }
 

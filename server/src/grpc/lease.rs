@@ -56,8 +56,16 @@ impl Services {
                 request = requests.message() => request,
                 () = self.stopped() => return,
             };
-            // A broken stream ends like one that the client has closed.
-            let Ok(Some(request)) = request else { return };
+            let request = match request {
+                Ok(Some(request)) => request,
+                // The client has said all that it wants to say.
+                Ok(None) => return,
+                Err(status) => {
+                    // Nobody may be there any more to be told.
+                    let _ = answers.send(Err(status)).await;
+                    return;
+                }
+            };
             let header = self.member().header();
             let answer = match (header, self.renew(request.id).await) {
                 (Ok(header), Ok(seconds)) => Ok(pb::LeaseKeepAliveResponse {

@@ -12,13 +12,15 @@ use crate::metrics::methods::{is_service, split_path};
 
 /// The beginning of tonic's text for a message above the limit; the two numbers follow.
 const TOO_LARGE: &str = "Error, decoded message length too large: found ";
+/// The beginning of tonic's text for a message that is above the limit once it is decompressed; the limit follows.
+const TOO_LARGE_INSIDE: &str = "Error decompressing: size limit, of ";
 /// The beginning of prost's text for bytes that are no message.
 const UNDECODABLE: &str = "failed to decode Protobuf message: ";
 
 /// Looks at the status in headers or trailers; rewrites it when it is tonic's own. Returns the code that is there then.
 pub(super) fn translate(path: &str, headers: &mut HeaderMap) -> Option<Code> {
     let code = Code::from_bytes(headers.get("grpc-status")?.as_bytes());
-    if !matches!(code, Code::OutOfRange | Code::Internal | Code::Unimplemented) {
+    if !matches!(code, Code::OutOfRange | Code::ResourceExhausted | Code::Internal | Code::Unimplemented) {
         return Some(code);
     }
     let status = Status::from_header_map(headers)?;
@@ -40,6 +42,11 @@ fn translated(path: &str, code: Code, message: &str) -> Option<Status> {
             let (found, limit) = message.strip_prefix(TOO_LARGE)?.split_once(" bytes, the limit is: ")?;
             let limit = limit.strip_suffix(" bytes").unwrap_or(limit);
             let text = format!("grpc: received message larger than max ({found} vs. {limit})");
+            Some(Status::resource_exhausted(text))
+        }
+        Code::ResourceExhausted => {
+            let (limit, _) = message.strip_prefix(TOO_LARGE_INSIDE)?.split_once(" bytes")?;
+            let text = format!("grpc: received message after decompression larger than max {limit}");
             Some(Status::resource_exhausted(text))
         }
         Code::Internal => {
@@ -89,6 +96,14 @@ mod tests {
             ),
             (
                 put,
+                Status::resource_exhausted(
+                    "Error decompressing: size limit, of 2097152 bytes, exceeded while decompressing message",
+                ),
+                Code::ResourceExhausted,
+                "grpc: received message after decompression larger than max 2097152",
+            ),
+            (
+                put,
                 Status::internal("failed to decode Protobuf message: PutRequest.key: invalid wire type"),
                 Code::Internal,
                 "grpc: error unmarshalling request: PutRequest.key: invalid wire type",
@@ -110,6 +125,7 @@ mod tests {
     fn our_own_errors_stay() {
         for status in [
             Status::out_of_range("etcdserver: mvcc: required revision has been compacted"),
+            Status::resource_exhausted("etcdserver: mvcc: database space exceeded"),
             Status::internal("broken"),
             Status::unimplemented("not yet"),
             Status::ok(""),

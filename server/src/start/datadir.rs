@@ -150,12 +150,13 @@ fn list(dir: &Path) -> Result<Vec<String>, DataDirError> {
     Ok(names)
 }
 
+/// Whether there is a segment of our own log.
 fn has_log(log: &Path) -> Result<bool, DataDirError> {
-    Ok(list(log)?.iter().any(|name| is_segment(name)))
+    Ok(list(log)?.iter().any(|name| has_extension(name, "log")))
 }
 
-fn is_segment(name: &str) -> bool {
-    Path::new(name).extension().is_some_and(|extension| extension == "wal")
+fn has_extension(name: &str, extension: &str) -> bool {
+    Path::new(name).extension().is_some_and(|found| found == extension)
 }
 
 /// Refuses a directory in which the database or a segment of the log is Go etcd's.
@@ -164,7 +165,7 @@ fn refuse_go_etcd(member: &Path, log: &Path) -> Result<(), DataDirError> {
     if bytes_at(&database, 16)?.is_some_and(|bytes| bytes[..4] == BBOLT_MAGIC) {
         return Err(DataDirError::GoEtcd { path: database, what: "the database" });
     }
-    for name in list(log)?.into_iter().filter(|name| is_segment(name)) {
+    for name in list(log)?.into_iter().filter(|name| has_extension(name, "wal")) {
         let path = log.join(name);
         let is_go = bytes_at(&path, 8)?.is_some_and(|bytes| bytes[..3] == GO_LOG_RECORD);
         if is_go {

@@ -28,7 +28,7 @@ fn a_new_directory_is_made_for_us_alone() {
         assert_eq!(fs::metadata(data.join(part)).unwrap().permissions().mode() & 0o777, 0o700, "{part}");
     }
     drop(opened);
-    fs::write(data.join("member/wal/0000000000000000-0000000000000000.wal"), b"HFWALSEG").unwrap();
+    fs::write(data.join("member/wal/0000000000000001.log"), b"HFWALSEG").unwrap();
     assert!(DataDir::open(&config).unwrap().initialized());
 }
 

@@ -109,7 +109,7 @@ impl Running {
     }
 
     fn printed_lines(&self) -> usize {
-        self.stdout.lock().unwrap().iter().filter(|byte| **byte == b'\n').count()
+        String::from_utf8_lossy(&self.stdout.lock().unwrap()).matches('\n').count()
     }
 
     fn wait(&mut self, limit: Duration) -> Option<ExitStatus> {

@@ -1,5 +1,6 @@
 //! The gRPC client of the tests.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -54,6 +55,24 @@ impl Client {
         let put = pb::PutRequest { key: key.into(), value: value.into(), ..Default::default() };
         let response = limited(self.kv.clone().put(put)).await?;
         Ok(response.into_inner().header.unwrap().revision)
+    }
+
+    /// Puts all of `keys`, many at a time.
+    pub(crate) async fn put_all(&self, keys: &BTreeMap<String, Bytes>) {
+        let entries: Vec<(String, Bytes)> =
+            keys.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
+        let mut tasks = tokio::task::JoinSet::new();
+        for part in entries.chunks(entries.len().div_ceil(32).max(1)) {
+            let (part, client) = (part.to_vec(), self.clone());
+            tasks.spawn(async move {
+                for (key, value) in part {
+                    client.put(key, value).await.unwrap();
+                }
+            });
+        }
+        while let Some(task) = tasks.join_next().await {
+            task.unwrap();
+        }
     }
 
     /// Deletes a key; returns how many there were.
@@ -131,10 +150,7 @@ impl Client {
 
 /// Fails a call that is not answered.
 pub(crate) async fn limited<T>(call: impl Future<Output = Result<T, Status>>) -> Result<T, Status> {
-    match tokio::time::timeout(CALL_LIMIT, call).await {
-        Ok(result) => result,
-        Err(_) => panic!("no answer within {CALL_LIMIT:?}"),
-    }
+    tokio::time::timeout(CALL_LIMIT, call).await.unwrap_or_else(|_| panic!("no answer within {CALL_LIMIT:?}"))
 }
 
 /// A put as an operation of a transaction.

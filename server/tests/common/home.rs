@@ -21,6 +21,9 @@ const START_LIMIT: Duration = Duration::from_secs(60);
 /// How long a clean stop may take.
 const STOP_LIMIT: Duration = Duration::from_secs(30);
 
+/// How much of a server's output a failing test shows.
+const TAIL_LINES: usize = 15;
+
 /// A place where a server lives. Its data stays while the server is stopped, killed and started again.
 pub(crate) struct Home {
     folder: TempDir,
@@ -85,6 +88,11 @@ impl Home {
     /// The server's data directory.
     pub(crate) fn data(&self) -> &Path {
         &self.data
+    }
+
+    /// The URL for peers.
+    pub(crate) fn peer_url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.ports.get().peer)
     }
 
     /// The tree file.
@@ -201,6 +209,11 @@ impl Server {
         format!("http://{}", self.endpoint())
     }
 
+    /// The process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Everything that the server has said.
     pub(crate) fn output(&self) -> String {
         String::from_utf8_lossy(&fs::read(&self.log).unwrap_or_default()).into_owned()
@@ -246,7 +259,7 @@ impl Drop for Server {
         let failing = thread::panicking();
         if failing {
             let lines: Vec<&str> = output.lines().collect();
-            let tail = &lines[lines.len().saturating_sub(40)..];
+            let tail = &lines[lines.len().saturating_sub(TAIL_LINES)..];
             eprintln!("the last lines of the server:\n{}", tail.join("\n"));
         }
         // Whatever a test is about: a server never panics.

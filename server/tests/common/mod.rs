@@ -11,6 +11,7 @@
 pub(crate) mod ctl;
 pub(crate) mod grpc;
 pub(crate) mod home;
+pub(crate) mod offline;
 pub(crate) mod ports;
 pub(crate) mod real;
 

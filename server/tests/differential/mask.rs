@@ -46,7 +46,7 @@ fn number_after(text: &str, word: &str, belongs: impl Fn(char) -> bool) -> Strin
 
 /// The lines of standard error without the client's own log, which is JSON with times and addresses in it.
 pub(crate) fn without_log(text: &str) -> String {
-    text.lines().filter(|line| !line.starts_with('{')).map(|line| format!("{line}\n")).collect()
+    text.split_inclusive('\n').filter(|line| !line.starts_with('{')).collect()
 }
 
 /// The cells of a status line or of the rows of a status table that must be equal: all but version, size, term and

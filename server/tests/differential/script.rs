@@ -222,7 +222,7 @@ fn deletes() -> Vec<Step> {
 fn transactions() -> Vec<Step> {
     let txn = |stdin: &str| run("txn").input(stdin);
     let json = |stdin: &str| run("txn -w json").input(stdin);
-    let many = |count: usize| (0..count).map(|n| format!("put many{n} {n}\n")).collect::<String>();
+    let many = |count: usize| (0..count).map(|n| format!("put many{n} {n}\n")).collect::<Vec<_>>().concat();
     vec![
         json("\n\n\n"),
         txn("value(\"a\") = \"3\"\n\nput t1 yes\nget t1\n\nput t1 no\n\n"),
