@@ -47,13 +47,23 @@ pub fn start(
     };
     let inbox = Arc::clone(&feed.0);
     let thread = std::thread::Builder::new().name("watch".into()).spawn(move || {
+        let stopping = StopWhenDone(&inbox);
         let result = run(&inbox, &*host, &stats, settings);
-        inbox.stop();
+        drop(stopping);
         if let Err(error) = result {
             host.store_failed(error);
         }
     })?;
     Ok((handle, thread))
+}
+
+/// Nobody takes anything from the inbox any longer, also after a panic: who asks is told so.
+struct StopWhenDone<'a>(&'a Inbox);
+
+impl Drop for StopWhenDone<'_> {
+    fn drop(&mut self) {
+        self.0.stop();
+    }
 }
 
 /// Runs until it is told to stop. The hub is dropped at the end, and with it every stream ends.

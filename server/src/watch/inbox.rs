@@ -46,7 +46,8 @@ pub(super) struct Inbox {
 
 #[derive(Default)]
 struct State {
-    changes: VecDeque<Vec<RevisionChanges>>,
+    /// Batches, with the bytes of each.
+    changes: VecDeque<(usize, Vec<RevisionChanges>)>,
     waiting_bytes: usize,
     lost: Option<i64>,
     asks: Vec<(Arc<Pipe>, Ask)>,
@@ -80,18 +81,29 @@ impl Inbox {
         let bytes = bytes_of(&changes);
         let mut state = self.state.lock();
         let dropped = if !state.listening || state.waiting_bytes + bytes > MAX_WAITING_BYTES {
-            state.lost = Some(last);
+            state.lost = state.lost.max(Some(last));
             state.waiting_bytes = 0;
             std::mem::take(&mut state.changes)
         } else {
             state.waiting_bytes += bytes;
-            state.changes.push_back(changes);
+            state.changes.push_back((bytes, changes));
             VecDeque::new()
         };
         let listening = state.listening;
         drop(state);
         // Large, and not to be freed under the lock.
         drop(dropped);
+        if listening {
+            self.changed.notify_one();
+        }
+    }
+
+    /// The store has moved on to `through` without its revisions having been told one by one.
+    fn skip(&self, through: i64) {
+        let mut state = self.state.lock();
+        state.lost = state.lost.max(Some(through));
+        let listening = state.listening;
+        drop(state);
         if listening {
             self.changed.notify_one();
         }
@@ -116,7 +128,7 @@ impl Inbox {
         let mut state = self.state.lock();
         if idle && state.asks.is_empty() && state.listening {
             state.listening = false;
-            if let Some(last) = state.changes.back().and_then(|batch| batch.last()) {
+            if let Some(last) = state.changes.back().and_then(|(_, batch)| batch.last()) {
                 state.lost = Some(last.revision);
             }
             state.waiting_bytes = 0;
@@ -134,8 +146,8 @@ impl Inbox {
             }
         }
         let count = state.changes.len().min(MAX_TAKEN_BATCHES);
-        let changes: Vec<Vec<RevisionChanges>> = state.changes.drain(..count).collect();
-        state.waiting_bytes -= changes.iter().map(|batch| bytes_of(batch)).sum::<usize>();
+        state.waiting_bytes -= state.changes.iter().take(count).map(|(bytes, _)| bytes).sum::<usize>();
+        let changes = state.changes.drain(..count).map(|(_, batch)| batch).collect();
         Work {
             lost: state.lost.take(),
             changes,
@@ -185,6 +197,12 @@ impl Feed {
     pub fn push(&self, changes: Vec<RevisionChanges>) {
         self.0.push_changes(changes);
     }
+
+    /// Says that the store holds everything up to revision `through`, though it was not pushed: a snapshot was installed.
+    /// Watchers read what they have not seen from the store. Never blocks.
+    pub fn skip(&self, through: i64) {
+        self.0.skip(through);
+    }
 }
 
 #[cfg(test)]
@@ -230,6 +248,20 @@ mod tests {
         assert_eq!(work.lost, Some(31));
         assert_eq!(revisions(&work), (32..40).collect::<Vec<_>>());
         assert_eq!(inbox.state.lock().waiting_bytes, 0);
+    }
+
+    #[test]
+    fn a_skip_is_told_even_if_nothing_follows() {
+        let inbox = Inbox::default();
+        inbox.ask(Arc::default(), Ask::Progress);
+        inbox.take(&Wait::Forever, false);
+        inbox.push_changes(batch(7, 10));
+        inbox.skip(9);
+        let work = inbox.take(&Wait::Forever, false);
+        // The hub passes over what lies below.
+        assert_eq!((work.lost, revisions(&work)), (Some(9), vec![7]));
+        inbox.skip(12);
+        assert_eq!(inbox.take(&Wait::Forever, false).lost, Some(12));
     }
 
     #[test]

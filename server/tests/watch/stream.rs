@@ -28,13 +28,13 @@ pub(crate) struct Stream {
 /// stays open until something was asked.
 enum Answers {
     Called(JoinHandle<Result<tonic::Response<Streaming<pb::WatchResponse>>, Status>>),
-    Open(Streaming<pb::WatchResponse>),
+    Open(Box<Streaming<pb::WatchResponse>>),
 }
 
 impl Answers {
     async fn message(&mut self) -> Result<Option<pb::WatchResponse>, Status> {
         if let Self::Called(call) = self {
-            *self = Self::Open(call.await.unwrap()?.into_inner());
+            *self = Self::Open(Box::new(call.await.unwrap()?.into_inner()));
         }
         match self {
             Self::Open(answers) => answers.message().await,
@@ -102,21 +102,17 @@ impl Stream {
 pub(crate) fn line_of(answer: &pb::WatchResponse) -> String {
     let header = answer.header.as_ref().unwrap();
     assert!(header.cluster_id != 0 && header.member_id != 0 && header.raft_term != 0);
-    let mut line = format!("{}@{}", answer.watch_id, header.revision);
-    for (flag, name) in
-        [(answer.created, "created"), (answer.canceled, "canceled"), (answer.fragment, "fragment")]
-    {
-        if flag {
-            line += &format!(" {name}");
-        }
-    }
+    let mut parts = vec![format!("{}@{}", answer.watch_id, header.revision)];
+    let flags = [(answer.created, "created"), (answer.canceled, "canceled"), (answer.fragment, "fragment")];
+    parts.extend(flags.iter().filter(|(set, _)| *set).map(|(_, name)| format!(" {name}")));
     if answer.compact_revision != 0 {
-        line += &format!(" compacted {}", answer.compact_revision);
+        parts.push(format!(" compacted {}", answer.compact_revision));
     }
     if !answer.cancel_reason.is_empty() {
-        line += &format!(" ({})", answer.cancel_reason);
+        parts.push(format!(" ({})", answer.cancel_reason));
     }
-    answer.events.iter().fold(line, |line, event| line + "; " + &of_event(event))
+    parts.extend(answer.events.iter().map(|event| format!("; {}", of_event(event))));
+    parts.concat()
 }
 
 fn of_event(event: &Event) -> String {
