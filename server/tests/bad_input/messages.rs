@@ -68,7 +68,7 @@ async fn stream(client: &Client, path: &'static str, message: impl Into<Bytes>) 
     Ok(())
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn bytes_that_are_no_message() {
     let home = Home::holdfast();
     let server = home.start();
@@ -109,7 +109,7 @@ async fn bytes_that_are_no_message() {
     server.terminate();
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn methods_that_nobody_has() {
     let home = Home::holdfast();
     let server = home.start();
@@ -133,7 +133,7 @@ async fn methods_that_nobody_has() {
     server.terminate();
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn messages_that_are_nested_too_deep() {
     let home = Home::holdfast();
     let server = home.start();
@@ -165,7 +165,7 @@ fn field(number: u8, content: &[u8]) -> Vec<u8> {
     bytes
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn compressed_messages_are_read_but_not_without_limit() {
     let home = Home::holdfast();
     let server = home.start();

@@ -23,7 +23,7 @@ fn ask(server: &Server, method: &str, path: &str) -> (u16, String) {
     (status, body.to_owned())
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn probes_and_version() {
     let home = Home::holdfast();
     let server = home.start();
@@ -55,7 +55,7 @@ async fn probes_and_version() {
     server.terminate();
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn metrics_have_the_names_that_dashboards_ask_for() {
     let home = Home::holdfast();
     let server = home.start();

@@ -57,7 +57,7 @@ async fn delete_and_put(client: &Client) -> i64 {
     client.txn(pb::TxnRequest { success, ..Default::default() }).await.unwrap().header.unwrap().revision
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_response_for_each_revision_live_and_one_for_many_from_the_past() {
     let home = Home::holdfast();
     let server = home.start();
@@ -98,7 +98,7 @@ async fn a_response_for_each_revision_live_and_one_for_many_from_the_past() {
     server.terminate();
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn long_pasts_come_in_parts_and_large_responses_in_fragments() {
     let home = Home::holdfast();
     let server = home.start();
@@ -132,7 +132,7 @@ async fn long_pasts_come_in_parts_and_large_responses_in_fragments() {
     server.terminate();
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn progress_cancel_and_starts_in_the_future() {
     let home = Home::holdfast().with(&["--watch-progress-notify-interval", "200ms"]);
     let server = home.start();
