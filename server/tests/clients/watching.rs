@@ -133,6 +133,35 @@ async fn long_pasts_come_in_parts_and_large_responses_in_fragments() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_reader_that_does_not_read_holds_up_nobody_and_loses_nothing() {
+    const VALUES: usize = 1500;
+    let home = Home::holdfast();
+    let server = home.start();
+    let client = Client::connect(&server.url()).await;
+    // On a connection of its own: what nobody takes fills its window.
+    let slow = Client::connect(&server.url()).await;
+    let mut watch = Watch::create(&slow, prefix("k")).await;
+    let before = server.memory_kib("RssAnon");
+    let value = |n: usize| Bytes::from(vec![n as u8; 100_000]);
+    let mut other = Watch::create(&client, prefix("k")).await;
+    for n in 0..VALUES {
+        let revision = client.put("k", value(n)).await.unwrap();
+        assert_eq!(other.next().await.events[0].kv.as_ref().unwrap().mod_revision, revision);
+    }
+    let grown = server.memory_kib("RssAnon").saturating_sub(before);
+    assert!(grown < 100 << 10, "{VALUES} values of 100 kB that nobody reads have taken {grown} KiB");
+    let mut told = 0;
+    while told < VALUES {
+        for event in watch.next().await.events {
+            let kv = event.kv.unwrap();
+            assert_eq!((kv.mod_revision, kv.value), (told as i64 + 2, value(told)));
+            told += 1;
+        }
+    }
+    server.terminate();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn progress_cancel_and_starts_in_the_future() {
     let home = Home::holdfast().with(&["--watch-progress-notify-interval", "200ms"]);
     let server = home.start();
