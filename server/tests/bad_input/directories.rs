@@ -20,7 +20,7 @@ fn refused(home: &Home) -> String {
     stderr
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_second_member_on_the_same_directory_is_refused() {
     let first = Home::holdfast();
     let server = first.start();

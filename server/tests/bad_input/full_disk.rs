@@ -41,7 +41,7 @@ fn value(n: usize) -> Bytes {
     format!("{n:08}").repeat(32 << 10).into()
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn what_was_acknowledged_before_the_disk_was_full_is_there_afterwards() {
     let home = Home::holdfast();
     let folder = home.folder().join("disk");

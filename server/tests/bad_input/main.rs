@@ -12,6 +12,7 @@ mod damage;
 mod directories;
 mod full_disk;
 mod messages;
+mod quota;
 mod requests;
 mod sockets;
 mod watches;

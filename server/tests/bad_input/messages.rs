@@ -68,7 +68,7 @@ async fn stream(client: &Client, path: &'static str, message: impl Into<Bytes>) 
     Ok(())
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn bytes_that_are_no_message() {
     let home = Home::holdfast();
     let server = home.start();
@@ -109,7 +109,7 @@ async fn bytes_that_are_no_message() {
     server.terminate();
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn methods_that_nobody_has() {
     let home = Home::holdfast();
     let server = home.start();
@@ -133,7 +133,7 @@ async fn methods_that_nobody_has() {
     server.terminate();
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn messages_that_are_nested_too_deep() {
     let home = Home::holdfast();
     let server = home.start();
@@ -165,7 +165,7 @@ fn field(number: u8, content: &[u8]) -> Vec<u8> {
     bytes
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn compressed_messages_are_read_but_not_without_limit() {
     let home = Home::holdfast();
     let server = home.start();
@@ -177,10 +177,10 @@ async fn compressed_messages_are_read_but_not_without_limit() {
     assert_eq!(client.get("z").await.unwrap().unwrap().len(), 1_000_000);
 
     // A hundred megabytes of zeros are a hundred kilobytes on the wire.
-    let before = memory_kib(&server);
+    let before = server.memory_kib("VmHWM");
     let (code, text) = failure(limited(kv.put(put(100 << 20))).await);
     assert_eq!(code, Code::ResourceExhausted, "{text}");
-    let grown = memory_kib(&server).saturating_sub(before);
+    let grown = server.memory_kib("VmHWM").saturating_sub(before);
     assert!(grown < 50 << 10, "the server has taken {grown} KiB for a message that it refuses");
     assert_eq!(client.get("z").await.unwrap().unwrap().len(), 1_000_000);
 
@@ -191,11 +191,4 @@ async fn compressed_messages_are_read_but_not_without_limit() {
     let status = crate::sockets::raw_call(&server.endpoint(), "/etcdserverpb.KV/Put", &framed).await;
     assert_ne!(status.as_deref(), Some("0"), "a compressed message without a named compression");
     server.terminate();
-}
-
-/// The most memory that the server has had so far.
-fn memory_kib(server: &crate::common::Server) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", server.pid())).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-    line.split_whitespace().next().unwrap().parse().unwrap()
 }

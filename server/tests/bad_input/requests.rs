@@ -58,7 +58,7 @@ fn nested(success: Vec<pb::RequestOp>, failure: Vec<pb::RequestOp>) -> pb::Reque
     op(Request::RequestTxn(pb::TxnRequest { success, failure, ..Default::default() }))
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn keys_and_values_that_cannot_be() {
     let (_home, server, client) = started().await;
     expect(client.put("", "x").await, EMPTY_KEY, "put");
@@ -102,7 +102,7 @@ async fn keys_and_values_that_cannot_be() {
     server.terminate();
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn revisions_that_are_not_there() {
     let (_home, server, client) = started().await;
     let at = |revision| pb::RangeRequest { revision, ..range("a") };
@@ -128,7 +128,7 @@ async fn revisions_that_are_not_there() {
     server.terminate();
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn transactions_that_write_a_key_twice_or_do_too_much() {
     let (home, server, client) = started().await;
     let p = || put_op("d", "2");
@@ -176,7 +176,7 @@ async fn transactions_that_write_a_key_twice_or_do_too_much() {
     server.terminate();
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn requests_that_are_too_large() {
     let (_home, server, client) = started().await;
     let value = |bytes: usize| vec![b'v'; bytes];
@@ -199,7 +199,7 @@ async fn requests_that_are_too_large() {
     server.terminate();
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn leases_that_are_not_there_or_cannot_be() {
     let (_home, server, client) = started().await;
     let too_long = (Code::OutOfRange, "etcdserver: too large lease TTL");
@@ -232,7 +232,7 @@ async fn leases_that_are_not_there_or_cannot_be() {
     server.terminate();
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn alarms_that_nobody_knows() {
     let (_home, server, client) = started().await;
     // (action, alarm): unknown actions, unknown kinds, both. Stored or refused, but the member must live.

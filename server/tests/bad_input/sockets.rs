@@ -16,7 +16,7 @@ const SETTINGS: &[u8] = &[0, 0, 0, 4, 0, 0, 0, 0, 0];
 /// How long the server may take to answer or close.
 const LIMIT: Duration = Duration::from_secs(30);
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn garbage_on_the_port_harms_nobody() {
     let home = Home::holdfast();
     let server = home.start();
@@ -52,7 +52,7 @@ async fn garbage_on_the_port_harms_nobody() {
     server.terminate();
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn connections_that_say_nothing_stop_nobody() {
     let home = Home::holdfast();
     let server = home.start();
@@ -117,7 +117,7 @@ pub(crate) async fn raw_call(endpoint: &str, path: &str, body: &[u8]) -> Option<
     status(&trailers)
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn bodies_that_are_cut_or_lie_about_their_length() {
     let home = Home::holdfast();
     let server = home.start();

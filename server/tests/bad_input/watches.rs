@@ -59,7 +59,7 @@ fn watch(key: &str, end: &str) -> pb::WatchCreateRequest {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn refusals_leave_the_stream_and_its_watches_alone() {
     let home = Home::holdfast();
     let server = home.start();

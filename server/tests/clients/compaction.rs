@@ -19,7 +19,7 @@ async fn until_compacted(client: &Client, limit: Duration) -> (i64, i64) {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn by_age() {
     let home =
         Home::holdfast().with(&["--auto-compaction-mode", "periodic", "--auto-compaction-retention", "2s"]);
@@ -32,7 +32,7 @@ async fn by_age() {
     server.terminate();
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn by_count() {
     // etcd looks every five minutes only.
     if std::env::var_os("HOLDFAST_LONG_TESTS").is_none_or(|value| value != "1") {

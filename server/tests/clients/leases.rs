@@ -25,7 +25,7 @@ async fn gone(client: &Client, key: &str, limit: Duration) -> Instant {
     Instant::now()
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn keys_end_with_their_lease_and_renewed_ones_stay() {
     let home = Home::holdfast();
     let server = home.start();
@@ -76,7 +76,7 @@ async fn keys_end_with_their_lease_and_renewed_ones_stay() {
     server.terminate();
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn leases_outlive_a_kill_and_then_end() {
     let home = Home::holdfast();
     let server = home.start();

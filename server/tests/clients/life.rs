@@ -19,7 +19,7 @@ fn ended_by(status: ExitStatus, signal: i32) -> bool {
     status.signal() == Some(signal) || status.code() == Some(128 + signal)
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn sigterm_ends_a_server_cleanly_with_clients_on_it() {
     let home = Home::holdfast();
     let server = home.start();
@@ -105,7 +105,7 @@ fn the_log_is_etcds_json_a_line_for_each_event() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn without_any_flag_it_is_where_clients_look_for_etcd() {
     let held: Vec<_> = [2379, 2380].iter().map(|port| TcpListener::bind(("127.0.0.1", *port))).collect();
     if held.iter().any(Result::is_err) {
@@ -126,7 +126,7 @@ async fn without_any_flag_it_is_where_clients_look_for_etcd() {
     server.terminate();
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn later_starts_pass_over_the_flags_of_the_first() {
     let home = Home::holdfast();
     let server = home.start();

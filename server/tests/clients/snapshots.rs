@@ -36,14 +36,14 @@ async fn with_history() -> (Home, Server, Client) {
     (home, server, client)
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn etcd_35_restores_and_serves_it() {
     let Some(etcd) = real::etcd35() else { return };
     let utl = plain_command(&etcd.utl);
     restored_and_served(&etcd, utl).await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn etcd_34_restores_and_serves_it() {
     let Some(etcd) = real::etcd34() else { return };
     // There was no offline tool then; the client did its work.
@@ -90,7 +90,7 @@ async fn restored_and_served(etcd: &Etcd, mut restore: Command) {
     server.terminate();
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn etcdutl_reads_it() {
     let Some(etcd) = real::etcd35() else { return };
     let (home, server, client) = with_history().await;

@@ -57,7 +57,7 @@ async fn delete_and_put(client: &Client) -> i64 {
     client.txn(pb::TxnRequest { success, ..Default::default() }).await.unwrap().header.unwrap().revision
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_response_for_each_revision_live_and_one_for_many_from_the_past() {
     let home = Home::holdfast();
     let server = home.start();
@@ -98,7 +98,7 @@ async fn a_response_for_each_revision_live_and_one_for_many_from_the_past() {
     server.terminate();
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn long_pasts_come_in_parts_and_large_responses_in_fragments() {
     let home = Home::holdfast();
     let server = home.start();
@@ -126,13 +126,50 @@ async fn long_pasts_come_in_parts_and_large_responses_in_fragments() {
         let response = fragmented.next().await;
         assert_eq!((response.events.len(), response.fragment), (count, more));
     }
+    // Without fragments a response is cut between revisions only.
     let mut whole = Watch::create(&client, from("q", first)).await;
-    let response = whole.next().await;
-    assert_eq!((response.events.len(), response.fragment), (5, false));
+    let mut next = first;
+    while next < first + 5 {
+        let response = whole.next().await;
+        assert!(!response.fragment, "nobody has asked for fragments");
+        for event in response.events {
+            assert_eq!(event.kv.unwrap().mod_revision, next);
+            next += 1;
+        }
+    }
     server.terminate();
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_reader_that_does_not_read_holds_up_nobody_and_loses_nothing() {
+    const VALUES: usize = 1500;
+    let home = Home::holdfast();
+    let server = home.start();
+    let client = Client::connect(&server.url()).await;
+    // On a connection of its own: what nobody takes fills its window.
+    let slow = Client::connect(&server.url()).await;
+    let mut watch = Watch::create(&slow, prefix("k")).await;
+    let before = server.memory_kib("RssAnon");
+    let value = |n: usize| Bytes::from(vec![n as u8; 100_000]);
+    let mut other = Watch::create(&client, prefix("k")).await;
+    for n in 0..VALUES {
+        let revision = client.put("k", value(n)).await.unwrap();
+        assert_eq!(other.next().await.events[0].kv.as_ref().unwrap().mod_revision, revision);
+    }
+    let grown = server.memory_kib("RssAnon").saturating_sub(before);
+    assert!(grown < 100 << 10, "{VALUES} values of 100 kB that nobody reads have taken {grown} KiB");
+    let mut told = 0;
+    while told < VALUES {
+        for event in watch.next().await.events {
+            let kv = event.kv.unwrap();
+            assert_eq!((kv.mod_revision, kv.value), (told as i64 + 2, value(told)));
+            told += 1;
+        }
+    }
+    server.terminate();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn progress_cancel_and_starts_in_the_future() {
     let home = Home::holdfast().with(&["--watch-progress-notify-interval", "200ms"]);
     let server = home.start();

@@ -214,6 +214,13 @@ impl Server {
         self.child.id()
     }
 
+    /// What Linux says about the process's memory: `VmHWM`, the most it has had, or `RssAnon`, what is its own now.
+    pub(crate) fn memory_kib(&self, what: &str) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix(what)?.strip_prefix(':')).unwrap();
+        line.split_whitespace().next().unwrap().parse().unwrap()
+    }
+
     /// Everything that the server has said.
     pub(crate) fn output(&self) -> String {
         String::from_utf8_lossy(&fs::read(&self.log).unwrap_or_default()).into_owned()

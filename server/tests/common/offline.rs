@@ -20,9 +20,14 @@ pub(crate) struct Contents {
 
 /// Opens the file, walks over every page, and compares the trees with each other; what is wrong is the error.
 pub(crate) fn check(path: &Path) -> Result<Contents, String> {
+    check_from(path, 0)
+}
+
+/// Like [`check`], beside a log that begins after `log_start`: an older state than that is of no use.
+pub(crate) fn check_from(path: &Path, log_start: u64) -> Result<Contents, String> {
+    let options = DbOptions { min_mark: log_start, ..DbOptions::default() };
     let file = MappedFile::open_read_only(path, 1 << 40).map_err(|error| error.to_string())?;
-    let db =
-        Db::open(Arc::new(file), trees::SPECS, DbOptions::default()).map_err(|error| error.to_string())?;
+    let db = Db::open(Arc::new(file), trees::SPECS, options).map_err(|error| error.to_string())?;
     let pages = db.check();
     if let Some(fault) = pages.faults.first() {
         return Err(format!("{} faults in pages, the first: {fault}", pages.faults.len()));
