@@ -138,10 +138,10 @@ fn writes_once(branch: &[pb::RequestOp]) -> Result<Writes<'_>, EtcdError> {
         writes.deletes.extend(or_else.deletes);
     }
     for op in branch {
-        if let Some(Request::RequestPut(put)) = &op.request {
-            if writes.deletes(&put.key) || !writes.puts.insert(&put.key) {
-                return Err(EtcdError::DuplicateKey);
-            }
+        if let Some(Request::RequestPut(put)) = &op.request
+            && (writes.deletes(&put.key) || !writes.puts.insert(&put.key))
+        {
+            return Err(EtcdError::DuplicateKey);
         }
     }
     refuse_put_after_open_delete(branch)?;

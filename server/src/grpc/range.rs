@@ -241,7 +241,7 @@ mod tests {
             let mut spliced = Vec::new();
             write_response(&result, &header, &mut spliced);
             let mut message = apply::range_response(&result, 0).unwrap();
-            message.header = Some(header.clone());
+            message.header = Some(header);
             assert_eq!(spliced, message.encode_to_vec());
             assert!(encoded_len(&result, &header) >= spliced.len());
         }

@@ -44,7 +44,7 @@ impl CompactionPace {
 }
 
 /// Told of each batch and how long it took.
-pub(super) type OnApplied = Box<dyn Fn(&Applied, Duration) + Send>;
+pub type OnApplied = Box<dyn Fn(&Applied, Duration) + Send>;
 
 /// The apply thread's state; see the module's description.
 pub(super) struct ApplyThread {

@@ -34,7 +34,7 @@ impl Checkpointer {
         let (wake, woken) = bounded(1);
         let watched = Arc::clone(&shared);
         let thread = super::start::spawn("checkpoint", &watched, move || {
-            run(&db, &wal, &shared, &woken, on_checkpoint)
+            run(&db, &wal, &shared, &woken, on_checkpoint);
         })?;
         Ok((Self { wake, bytes: 0, last: Instant::now() }, thread))
     }

@@ -46,6 +46,7 @@ use quota::Quota;
 use shared::Shared;
 use waiters::Waiters;
 
+pub use apply_thread::OnApplied;
 pub use leases::LeaseHandle;
 pub use running::Running;
 pub use start::{Observers, StartError, start};

@@ -115,7 +115,10 @@ mod tests {
         };
         let request = pb::InternalRaftRequest { txn: Some(txn), ..Default::default() };
         assert_eq!(cost(&request), (256 + 10) + (256 + 100));
-        let delete = pb::InternalRaftRequest { delete_range: Some(Default::default()), ..Default::default() };
+        let delete = pb::InternalRaftRequest {
+            delete_range: Some(pb::DeleteRangeRequest::default()),
+            ..Default::default()
+        };
         assert_eq!(cost(&delete), 0);
     }
 }

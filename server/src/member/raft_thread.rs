@@ -72,10 +72,10 @@ impl RaftThread {
             work.reads.add(inbox.reads);
             self.tick_if_due(&mut work);
             self.propose(&mut work);
-            if self.shared.leader() != 0 {
-                if let Some(round) = work.reads.start(|| self.ids.next()) {
-                    self.send_round(round);
-                }
+            if self.shared.leader() != 0
+                && let Some(round) = work.reads.start(|| self.ids.next())
+            {
+                self.send_round(round);
             }
             self.settle(&mut work);
         }

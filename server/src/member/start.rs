@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crossbeam_channel::unbounded;
-use holdfast_core::apply::{Applied, Applier, ApplyError, TERM_KEY};
+use holdfast_core::apply::{Applier, ApplyError, TERM_KEY};
 use holdfast_core::ids::{self, RequestIds};
 use holdfast_core::raft::{
     ConfChange, ConfChangeContext, ConfChangeKind, LogView, Node, NodeError, Settings, tracing_logger,
@@ -16,7 +16,7 @@ use holdfast_proto::limits;
 use holdfast_wal::{Batch, Config as LogConfig, Entry, HardState, LogStart, WalError};
 use parking_lot::Mutex;
 
-use super::apply_thread::{ApplyThread, CompactionPace};
+use super::apply_thread::{ApplyThread, CompactionPace, OnApplied};
 use super::checkpoint::Checkpointer;
 use super::leases::LeaseHandle;
 use super::mailbox::Mailbox;
@@ -84,7 +84,7 @@ pub enum StartError {
 /// What the member tells those who measure it. All are called on the member's own threads and must not block.
 pub struct Observers {
     /// A batch was applied, and how long it took.
-    pub applied: Box<dyn Fn(&Applied, Duration) + Send>,
+    pub applied: OnApplied,
     /// A checkpoint took so long.
     pub checkpoint: Box<dyn Fn(Duration) + Send>,
     /// A group was written to the log.
@@ -101,12 +101,11 @@ pub fn start(
 ) -> Result<(Member, Running), StartError> {
     let mailbox = Arc::new(Mailbox::default());
     let log_config = log_config(config, &mailbox, Arc::clone(&observers.log_write));
-    let mut opened = match storage.reopen(log_config.clone())? {
-        Some(opened) => opened,
-        None => {
-            let (member_id, cluster_id) = first_ids(config)?;
-            storage.create(log_config, member_id, cluster_id)?
-        }
+    let mut opened = if let Some(opened) = storage.reopen(log_config.clone())? {
+        opened
+    } else {
+        let (member_id, cluster_id) = first_ids(config)?;
+        storage.create(log_config, member_id, cluster_id)?
     };
     found_if_empty(config, &mut opened)?;
     reset_if_behind(&opened)?;
@@ -341,11 +340,10 @@ fn log_view(
 ) -> LogView {
     let state = hard_state.unwrap_or_default();
     let applied = applier.applied();
-    let mut raft_state = raft::eraftpb::HardState::default();
-    raft_state.term = state.term;
-    raft_state.vote = state.vote;
     // The commit index is written with the batch after the one it speaks of; what is applied was committed.
-    raft_state.commit = state.commit.max(applied);
+    let commit = state.commit.max(applied);
+    let raft_state =
+        raft::eraftpb::HardState { term: state.term, vote: state.vote, commit, ..Default::default() };
     let (voters, learners) = applier.membership().voters_and_learners();
     let conf_state = raft::eraftpb::ConfState { voters, learners, ..Default::default() };
     let mut view = LogView::new(raft_state, conf_state, applied, applied_term);

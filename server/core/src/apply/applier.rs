@@ -204,7 +204,7 @@ impl Applier {
                 Reply::LeaseGrant(response)
             }
             Request::LeaseRevoke(request) => {
-                let (response, changes) = lease::revoke(txn, &request)?;
+                let (response, changes) = lease::revoke(txn, request.id)?;
                 out.revisions.extend(changes);
                 out.leases.push(LeaseEffect::Revoked { id: request.id });
                 Reply::LeaseRevoke(response)

@@ -39,18 +39,18 @@ pub(super) fn grant(
 /// Revokes a lease: all its keys go in one revision, in ascending order.
 pub(super) fn revoke(
     txn: &mut ApplyTxn,
-    request: &pb::LeaseRevokeRequest,
+    id: i64,
 ) -> Result<(pb::LeaseRevokeResponse, Option<RevisionChanges>), Failure> {
-    if txn.aux_get(trees::LEASES, &request.id.to_be_bytes())?.is_none() {
+    if txn.aux_get(trees::LEASES, &id.to_be_bytes())?.is_none() {
         return Err(EtcdError::LeaseNotFound.into());
     }
-    let keys = txn.lease_keys(request.id)?;
+    let keys = txn.lease_keys(id)?;
     txn.begin_revision();
     for key in keys {
         txn.delete_range(&key, &[], false)?;
     }
     let changes = txn.end_revision();
-    txn.aux_delete(trees::LEASES, &request.id.to_be_bytes())?;
+    txn.aux_delete(trees::LEASES, &id.to_be_bytes())?;
     Ok((pb::LeaseRevokeResponse { header: header(txn.revision()) }, changes))
 }
 
