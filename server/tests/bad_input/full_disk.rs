@@ -16,7 +16,6 @@ struct SmallDisk(PathBuf);
 impl SmallDisk {
     /// Mounts one of so many mebibytes; the reason when that is not allowed.
     fn mount(at: &Path, mebibytes: u32) -> Result<Self, Output> {
-        std::fs::create_dir_all(at).unwrap();
         let mut command = Command::new("mount");
         command.args(["-t", "tmpfs", "-o", &format!("size={mebibytes}m"), "holdfast-test"]).arg(at);
         let output = ctl::run(command, "");
@@ -43,13 +42,13 @@ fn value(n: usize) -> Bytes {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn what_was_acknowledged_before_the_disk_was_full_is_there_afterwards() {
-    let home = Home::holdfast();
-    let folder = home.folder().join("disk");
-    let disk = match SmallDisk::mount(&folder, 220) {
+    // Dropped in the opposite order: the home, then the mount, then the place where it was mounted.
+    let folder = tempfile::Builder::new().prefix("holdfast-e2e-disk-").tempdir().unwrap();
+    let disk = match SmallDisk::mount(folder.path(), 220) {
         Ok(disk) => disk,
         Err(why) => return skipped(&format!("cannot mount a small file system: {}", why.stderr.trim())),
     };
-    let home = home.with_data(&folder.join("data"));
+    let home = Home::holdfast().with_data(&folder.path().join("data"));
     let mut server = home.start();
     let client = Client::connect(&server.url()).await;
 
