@@ -255,6 +255,7 @@ async fn a_flipped_bit_in_the_database_is_never_served() {
         }
         flip(&db, offset, mask);
     }
+    println!("{} of 200 flips in {length} bytes were found", found.len());
     assert!(found.len() > 20, "seed {seed}: only {} of 200 flips were found", found.len());
 
     // With a server: a few of those that were found, and both meta pages.
