@@ -42,9 +42,8 @@ pub enum DataDirError {
     },
     /// It belongs to Go etcd.
     #[error(
-        "{path} is {what} of etcd; holdfast has not touched it. To bring the data over, take a snapshot from the running \
-         etcd (etcdctl snapshot save FILE) and restore it into a new directory (holdfastutl snapshot restore FILE \
-         --data-dir DIR)",
+        "{path} is {what} of etcd, which this version does not read; holdfast has not touched it. Start holdfast with \
+         another --data-dir, and copy the keys from the running etcd: etcdctl --endpoints=ETCD make-mirror HOLDFAST",
         path = .path.display()
     )]
     GoEtcd {
