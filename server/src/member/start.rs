@@ -9,7 +9,7 @@ use crossbeam_channel::unbounded;
 use holdfast_core::apply::{Applier, ApplyError, TERM_KEY};
 use holdfast_core::ids::{self, RequestIds};
 use holdfast_core::raft::{
-    ConfChange, ConfChangeContext, ConfChangeKind, LogView, Node, NodeError, Settings, tracing_logger,
+    ConfChange, ConfChangeContext, ConfChangeKind, LogView, Node, NodeError, Settings,
 };
 use holdfast_engine::mvcc::{RevisionChanges, View, trees};
 use holdfast_proto::limits;
@@ -247,7 +247,7 @@ fn run(
         pre_vote: config.pre_vote,
         seed: member_id ^ unix_millis,
     };
-    let node = Node::new(&settings, log, applied, &tracing_logger())?;
+    let node = Node::new(&settings, log, applied, &crate::logging::raft::logger())?;
 
     let shared = Arc::new(Shared::new(
         member_id,

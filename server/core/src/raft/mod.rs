@@ -7,7 +7,6 @@
 
 mod confchange;
 mod log;
-mod logger;
 mod node;
 mod reads;
 mod settings;
@@ -17,7 +16,6 @@ mod tests;
 
 pub use confchange::{ConfChange, ConfChangeContext, ConfChangeError, ConfChangeKind, decode_conf_change};
 pub use log::LogView;
-pub use logger::tracing_logger;
 pub use node::{Collected, Committed, CommittedKind, Leadership, LogBatch, Node, NodeError, Role};
 pub use reads::{ReadRound, ReadRounds};
 pub use settings::Settings;
