@@ -78,26 +78,10 @@ impl CallError {
 
 /// Go's name of a status code; empty for a code that it does not know.
 fn code_name(code: u32) -> &'static str {
-    const NAMES: [&str; 17] = [
-        "OK",
-        "Canceled",
-        "Unknown",
-        "InvalidArgument",
-        "DeadlineExceeded",
-        "NotFound",
-        "AlreadyExists",
-        "PermissionDenied",
-        "ResourceExhausted",
-        "FailedPrecondition",
-        "Aborted",
-        "OutOfRange",
-        "Unimplemented",
-        "Internal",
-        "Unavailable",
-        "DataLoss",
-        "Unauthenticated",
-    ];
-    NAMES.get(code as usize).copied().unwrap_or_default()
+    match i32::try_from(code) {
+        Ok(number @ 0..=16) => holdfast_proto::error::code_name(tonic::Code::from_i32(number)),
+        _ => "",
+    }
 }
 
 /// Undoes the percent encoding of `grpc-message`; what is not an escape stays as it is.
