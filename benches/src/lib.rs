@@ -1,3 +1,8 @@
-//! Benches of the whole system: the side-by-side harness against real etcd.
+//! Benches: the server beside real etcd (feature `servers`), the engine beside other embedded stores (feature `engines`).
 
+#[cfg(any(feature = "engines", feature = "servers"))]
+mod common;
+#[cfg(feature = "engines")]
+pub mod engines;
+#[cfg(feature = "servers")]
 pub mod side_by_side;

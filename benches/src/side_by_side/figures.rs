@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::common::numbers::median;
+
 use super::{generator::Run, rounds::Phase, server::Subject};
 
 /// What a load of many keys left behind.
@@ -42,26 +44,5 @@ impl Measured {
     /// One figure of the load.
     pub(crate) fn load(&self, subject: Subject, figure: impl Fn(&Load) -> f64) -> Option<f64> {
         self.loads.get(&subject).map(figure)
-    }
-}
-
-/// The middle value; of an even number, the mean of the two in the middle.
-fn median(mut values: Vec<f64>) -> Option<f64> {
-    values.sort_by(f64::total_cmp);
-    let upper = *values.get(values.len() / 2)?;
-    let lower = values[(values.len() - 1) / 2];
-    Some(f64::midpoint(lower, upper))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_median_is_in_the_middle() {
-        assert_eq!(median(vec![]), None);
-        assert_eq!(median(vec![3.0]), Some(3.0));
-        assert_eq!(median(vec![9.0, 1.0, 2.0]), Some(2.0));
-        assert_eq!(median(vec![9.0, 1.0, 2.0, 4.0]), Some(3.0));
     }
 }

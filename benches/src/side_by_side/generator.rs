@@ -8,7 +8,8 @@ use std::{
 
 use serde_json::Value;
 
-use super::{cores, guard::Process, run::HarnessError, server::Server};
+use super::{cores, run::HarnessError, server::Server};
+use crate::common::guard::Process;
 
 /// Longest wait for a server's first answer.
 const START_TIMEOUT: &str = "120s";

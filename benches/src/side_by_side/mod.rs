@@ -10,19 +10,15 @@
 //! handler) is measured in the same rounds. Then, once for each server, a million keys are loaded and what they
 //! cost in memory, on disk and at a restart after `kill -9` is recorded.
 //!
-//! * [`options`]: the command line. * [`programs`]: what is built and installed. * [`guard`]: processes and
-//!   folders that must not outlive us. * [`cores`]: pinning. * [`server`]: the servers under load.
-//! * [`generator`]: runs of `holdfast-bench`. * [`rounds`]: the phases. * [`figures`]: medians.
-//! * [`table`]: Markdown. * [`machine`]: where it was measured. * [`readme`]: where it is written.
+//! * [`options`]: the command line. * [`programs`]: what is built and installed. * [`cores`]: pinning.
+//! * [`server`]: the servers under load. * [`generator`]: runs of `holdfast-bench`. * [`rounds`]: the phases.
+//! * [`figures`]: what was measured. * [`table`]: Markdown.
 
 mod cores;
 mod figures;
 mod generator;
-mod guard;
-mod machine;
 mod options;
 mod programs;
-mod readme;
 mod rounds;
 mod run;
 mod server;

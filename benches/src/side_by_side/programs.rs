@@ -7,6 +7,8 @@ use std::{
     process::Command,
 };
 
+use crate::common::places::{target, workspace};
+
 use super::{options::Options, run::HarnessError};
 
 /// Version of the real etcd that is compared with.
@@ -25,17 +27,6 @@ pub(crate) struct Programs {
     pub(crate) floor: PathBuf,
     /// The load generator.
     pub(crate) generator: PathBuf,
-}
-
-/// The folder of the workspace.
-pub(crate) fn workspace() -> PathBuf {
-    let benches = Path::new(env!("CARGO_MANIFEST_DIR"));
-    benches.parent().unwrap_or(benches).to_owned()
-}
-
-/// The folder of build products.
-pub(crate) fn target() -> PathBuf {
-    env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace().join("target"), PathBuf::from)
 }
 
 impl Programs {

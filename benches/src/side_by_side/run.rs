@@ -1,24 +1,17 @@
 //! From the command line to the table.
 
-use std::{
-    io,
-    path::{Path, PathBuf},
-    process::ExitCode,
-};
+use std::{io, path::PathBuf, process::ExitCode};
 
 use clap::Parser;
 
-use super::{
-    cores::Cores,
-    figures::Measured,
+use crate::common::{
     guard::{self, Folder},
     machine,
-    options::Options,
-    programs::{Programs, target, workspace},
-    readme,
-    rounds::Bench,
-    table,
+    places::target,
+    readme::{self, ReadmeError},
 };
+
+use super::{cores::Cores, figures::Measured, options::Options, programs::Programs, rounds::Bench, table};
 
 /// Why there is no table.
 #[derive(Debug, thiserror::Error)]
@@ -49,9 +42,9 @@ pub(crate) enum HarnessError {
         /// What went wrong.
         what: String,
     },
-    /// There is no place for the table.
-    #[error("{}: no line pair of side-by-side markers", .0.display())]
-    Readme(PathBuf),
+    /// The table could not be put into the README.
+    #[error(transparent)]
+    Readme(#[from] ReadmeError),
     /// The system refused something.
     #[error("{what}: {source}")]
     Io {
@@ -97,13 +90,9 @@ fn execute(options: &Options) -> Result<(), HarnessError> {
     }
     outcome?;
     if options.write_readme {
-        readme::write(&readme_path(&workspace()), &text)?;
+        readme::write("side-by-side", &text)?;
     }
     Ok(())
-}
-
-fn readme_path(workspace: &Path) -> PathBuf {
-    workspace.join("benches/README.md")
 }
 
 /// How it was measured, for the paragraph before the table.
@@ -118,16 +107,4 @@ fn conditions(options: &Options, cores: Cores) -> String {
          keys; values of 256 bytes.{stand_in}",
         cores.server, cores.generator, sizes.rounds, sizes.puts, sizes.reads, sizes.keys,
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_readme_has_a_place_for_the_table() {
-        let text = std::fs::read_to_string(readme_path(&workspace())).unwrap_or_default();
-        let begin = text.find("<!-- side-by-side: begin -->\n").expect("a first marker");
-        assert!(text[begin..].contains("<!-- side-by-side: end -->\n"));
-    }
 }

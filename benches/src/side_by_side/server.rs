@@ -9,12 +9,8 @@ use std::{
     process::{Command, Stdio},
 };
 
-use super::{
-    cores,
-    guard::{Folder, Process},
-    programs::Programs,
-    run::HarnessError,
-};
+use super::{cores, programs::Programs, run::HarnessError};
+use crate::common::guard::{Folder, Process};
 
 /// Largest database that the servers accept: the load of a million keys must not run into the default.
 const QUOTA_BYTES: u64 = 8 << 30;

@@ -1,5 +1,7 @@
 //! The figures as a Markdown table.
 
+use crate::common::numbers::{thousands, three_digits};
+
 use super::{
     figures::Measured,
     programs::ETCD_VERSION,
@@ -155,30 +157,6 @@ fn notes(measured: &Measured) -> Vec<String> {
     notes
 }
 
-/// A number with three significant digits, and no more decimals than three.
-fn three_digits(value: f64) -> String {
-    let decimals = match value.abs() {
-        size if size >= 100.0 => 0,
-        size if size >= 10.0 => 1,
-        size if size >= 1.0 => 2,
-        _ => 3,
-    };
-    if value.abs() >= 10_000.0 { thousands(value) } else { format!("{value:.decimals$}") }
-}
-
-/// A whole number in groups of three digits.
-fn thousands(value: f64) -> String {
-    let digits = format!("{value:.0}");
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::{super::figures::Load, super::generator::Run, *};
@@ -249,17 +227,5 @@ mod tests {
         assert!(render(&measured).contains("| on disk |  | 500 MB |  |  |\n"));
         measured.loads.clear();
         assert!(!render(&measured).contains("on disk"));
-    }
-
-    #[test]
-    fn numbers_are_short() {
-        for (value, text) in
-            [(0.1234, "0.123"), (1.234, "1.23"), (12.34, "12.3"), (123.4, "123"), (12345.6, "12,346")]
-        {
-            assert_eq!(three_digits(value), text);
-        }
-        for (value, text) in [(0.0, "0"), (999.4, "999"), (1_000.0, "1,000"), (1_234_567.0, "1,234,567")] {
-            assert_eq!(thousands(value), text);
-        }
     }
 }

@@ -9,13 +9,16 @@ use std::{
     collections::BTreeSet,
     fs, io,
     path::{Path, PathBuf},
-    process::{Child, Command, ExitStatus, exit},
+    process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, exit},
     sync::{Mutex, MutexGuard, PoisonError},
     thread,
 };
 
 use rustix::process::{Pid, Signal, kill_process};
-use tokio::signal::unix::{SignalKind, signal};
+use signal_hook::{
+    consts::signal::{SIGHUP, SIGINT, SIGTERM},
+    iterator::Signals,
+};
 
 /// What is alive.
 #[derive(Debug)]
@@ -33,37 +36,30 @@ fn alive() -> MutexGuard<'static, Alive> {
 
 /// Starts the thread that ends everything at SIGINT, SIGTERM and SIGHUP.
 pub(crate) fn watch_signals() -> io::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
-    let mut signals = {
-        let _inside = runtime.enter();
-        [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()].map(signal)
-    };
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
     thread::Builder::new().name("signals".to_owned()).spawn(move || {
-        runtime.block_on(async {
-            let [Ok(interrupt), Ok(terminate), Ok(hangup)] = &mut signals else { return };
-            let number = tokio::select! {
-                _ = interrupt.recv() => Signal::INT,
-                _ = terminate.recv() => Signal::TERM,
-                _ = hangup.recv() => Signal::HUP,
-            };
-            // The lock is kept: nothing may be started any more.
-            let alive = alive();
-            for &process in &alive.processes {
-                kill(process);
-            }
-            for folder in &alive.folders {
-                remove(folder);
-            }
-            exit(128 + number.as_raw());
-        });
+        let Some(number) = signals.forever().next() else { return };
+        // The lock is kept: nothing may be started any more.
+        let alive = alive();
+        for &process in &alive.processes {
+            kill(process);
+        }
+        for folder in &alive.folders {
+            remove(folder);
+        }
+        exit(128 + number);
     })?;
     Ok(())
 }
 
 fn kill(process: u32) {
+    signal(process, Signal::KILL);
+}
+
+fn signal(process: u32, what: Signal) {
     if let Some(pid) = Pid::from_raw(process.cast_signed()) {
         // It may have ended by itself; it is not waited for yet, so the id cannot be another's.
-        let _ = kill_process(pid, Signal::KILL);
+        let _ = kill_process(pid, what);
     }
 }
 
@@ -104,6 +100,21 @@ impl Process {
             alive.processes.remove(&self.0.id());
         }
         Ok(status)
+    }
+
+    /// Its standard input and output, when they were asked for as pipes and nobody has taken them yet.
+    pub(crate) fn pipes(&mut self) -> Option<(ChildStdin, ChildStdout)> {
+        self.0.stdin.take().zip(self.0.stdout.take())
+    }
+
+    /// Stops it until [`Process::resume`].
+    pub(crate) fn pause(&self) {
+        signal(self.0.id(), Signal::STOP);
+    }
+
+    /// Lets it go on.
+    pub(crate) fn resume(&self) {
+        signal(self.0.id(), Signal::CONT);
     }
 
     /// Kills it with SIGKILL, and waits until it is gone.
@@ -153,7 +164,7 @@ impl Folder {
     pub(crate) fn new(root: &Path) -> io::Result<Self> {
         let mut alive = alive();
         fs::create_dir_all(root)?;
-        let path = tempfile::Builder::new().prefix("side-by-side-").tempdir_in(root)?.keep();
+        let path = tempfile::Builder::new().prefix("bench-").tempdir_in(root)?.keep();
         alive.folders.insert(path.clone());
         Ok(Self(path))
     }

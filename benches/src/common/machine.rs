@@ -11,7 +11,7 @@ use std::{
 
 use time::{OffsetDateTime, macros::format_description};
 
-use super::{guard::Folder, programs::workspace};
+use super::{guard::Folder, places::workspace};
 
 /// Writes of the disk's sync time.
 const SYNCS: usize = 200;

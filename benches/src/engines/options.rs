@@ -1,0 +1,102 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use super::{data::Shape, phase::Phase};
+
+/// Put the same load on Holdfast's engine and on other embedded stores, and print the figures side by side.
+#[derive(Debug, Clone, Parser)]
+#[command(name = "engines")]
+pub(crate) struct Options {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+    /// Keys that are loaded
+    #[arg(long, default_value_t = 5_000_000)]
+    pub(crate) keys: u64,
+    /// Keys and values: 24+150 bytes, random, or 40+256, as a Kubernetes registry has them
+    #[arg(long, value_delimiter = ',', default_value = "24+150,40+256")]
+    pub(crate) shapes: Vec<Shape>,
+    /// Contenders, all that can be run by default
+    #[arg(long, value_delimiter = ',', value_name = "CONTENDERS")]
+    pub(crate) only: Vec<Contender>,
+    /// Phases, all by default. What a phase needs (the load, for reads) is run though it is not named
+    #[arg(long, value_delimiter = ',', value_name = "PHASES")]
+    pub(crate) phases: Vec<Phase>,
+    /// Rounds; a figure is their median
+    #[arg(long, default_value_t = 3)]
+    pub(crate) rounds: usize,
+    /// How often each phase that only reads is run in a round
+    #[arg(long, default_value_t = 3)]
+    pub(crate) passes: usize,
+    /// Where the databases are kept while they are measured (default: the build folder). Must be on a disk: in
+    /// memory a sync costs nothing
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) folder: Option<PathBuf>,
+}
+
+/// What the program does other than the comparison.
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum Command {
+    /// The process of one contender, which the comparison starts
+    #[command(hide = true)]
+    Contender(Job),
+}
+
+/// What the process of a contender is told.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Job {
+    /// Who it is
+    #[arg(long)]
+    pub(crate) name: Contender,
+    /// Where its files are
+    #[arg(long)]
+    pub(crate) folder: PathBuf,
+    /// Keys and values
+    #[arg(long)]
+    pub(crate) shape: Shape,
+    /// Keys that are loaded
+    #[arg(long)]
+    pub(crate) keys: u64,
+}
+
+/// Who is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub(crate) enum Contender {
+    /// Our engine.
+    Holdfast,
+    /// LMDB, through heed.
+    Lmdb,
+}
+
+impl Contender {
+    /// Its name in the table.
+    pub(crate) fn title(self) -> &'static str {
+        match self {
+            Self::Holdfast => "Holdfast",
+            Self::Lmdb => "LMDB",
+        }
+    }
+
+    /// Its name on the command line.
+    pub(crate) fn word(self) -> String {
+        word(&self)
+    }
+}
+
+/// The name of a value on the command line.
+pub(crate) fn word(value: &impl ValueEnum) -> String {
+    value.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_table_of_flags_is_sound() {
+        Options::command().debug_assert();
+    }
+}
