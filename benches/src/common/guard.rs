@@ -78,6 +78,7 @@ fn remove(folder: &Path) {
 #[derive(Debug)]
 pub(crate) struct Process(Child);
 
+#[cfg_attr(not(all(feature = "engines", feature = "servers")), allow(dead_code))] // each harness uses a part of it
 impl Process {
     /// Starts `command`.
     pub(crate) fn start(command: &mut Command) -> io::Result<Self> {

@@ -2,6 +2,11 @@
 
 use std::path::Path;
 
+use super::data::Key;
+
+/// The cache of those that have one of their own: that of redb's comparison. Larger than what is loaded.
+pub(crate) const CACHE_BYTES: usize = 4 << 30;
+
 /// Contenders have errors of their own; here they are only told.
 pub(crate) type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
@@ -27,9 +32,10 @@ pub(crate) trait Writer {
     /// Inserts or replaces.
     fn put(&mut self, key: &[u8], value: &[u8]) -> Outcome<()>;
 
-    /// Inserts behind all that is there, by the way that the engine has for that.
-    fn append(&mut self, key: &[u8], value: &[u8]) -> Outcome<()> {
-        self.put(key, value)
+    /// Inserts what comes in ascending order of keys, all of it behind what is there, by the way that the engine has
+    /// for that.
+    fn append<'d>(&mut self, mut entries: impl Iterator<Item = (Key, &'d [u8])>) -> Outcome<()> {
+        entries.try_for_each(|(key, value)| self.put(key.bytes(), value))
     }
 
     /// Removes. Whether there was something may be unknown.

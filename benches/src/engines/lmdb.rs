@@ -8,6 +8,7 @@ use std::path::Path;
 use heed::types::Bytes;
 use heed::{CommitOrAbort, Database, Env, EnvOpenOptions, PutFlags, RoTxn, RwTxn, WithTls};
 
+use super::data::Key;
 use super::engine::{Engine, Outcome, Reader, Writer};
 
 /// Addresses that are reserved for the file: more than any run needs.
@@ -66,8 +67,11 @@ impl Writer for LmdbWriter<'_> {
         Ok(self.table.put(&mut self.txn, key, value)?)
     }
 
-    fn append(&mut self, key: &[u8], value: &[u8]) -> Outcome<()> {
-        Ok(self.table.put_with_flags(&mut self.txn, PutFlags::APPEND, key, value)?)
+    fn append<'d>(&mut self, entries: impl Iterator<Item = (Key, &'d [u8])>) -> Outcome<()> {
+        for (key, value) in entries {
+            self.table.put_with_flags(&mut self.txn, PutFlags::APPEND, key.bytes(), value)?;
+        }
+        Ok(())
     }
 
     fn delete(&mut self, key: &[u8]) -> Outcome<()> {

@@ -9,17 +9,23 @@
 //! round; a figure is the median. bbolt, a Go program, is a contender like the others: it speaks the same lines.
 //!
 //! * [`options`]: the command line. * [`data`]: keys and values. * [`engine`]: what a contender of ours must implement;
-//!   [`holdfast`], [`lmdb`]: those that do. * [`phase`]: what is measured, and how. * [`contender`]: the
-//!   process of a contender. * [`run`]: the parent. * [`table`]: Markdown.
+//!   [`holdfast`], [`lmdb`], [`redb`], [`fjall`]: those that do. * [`phase`]: what is measured; [`steps`]: how.
+//! * [`contender`]: the process of a contender; [`bbolt`]: that of bbolt. * [`run`]: the parent. * [`running`]: what it
+//!   does with a contender's process. * [`table`]: Markdown.
 
+mod bbolt;
 mod contender;
 mod data;
 mod engine;
+mod fjall;
 mod holdfast;
 mod lmdb;
 mod options;
 mod phase;
+mod redb;
 mod run;
+mod running;
+mod steps;
 mod table;
 
 pub use run::main;

@@ -34,6 +34,9 @@ pub(crate) struct Options {
     /// memory a sync costs nothing
     #[arg(long, value_name = "FOLDER")]
     pub(crate) folder: Option<PathBuf>,
+    /// Replace the tables in benches/README.md
+    #[arg(long)]
+    pub(crate) write_readme: bool,
 }
 
 /// What the program does other than the comparison.
@@ -59,6 +62,9 @@ pub(crate) struct Job {
     /// Keys that are loaded
     #[arg(long)]
     pub(crate) keys: u64,
+    /// Whether they have been loaded by a process before this one
+    #[arg(long)]
+    pub(crate) loaded: bool,
 }
 
 /// Who is measured.
@@ -68,6 +74,12 @@ pub(crate) enum Contender {
     Holdfast,
     /// LMDB, through heed.
     Lmdb,
+    /// redb.
+    Redb,
+    /// fjall.
+    Fjall,
+    /// bbolt, where there is Go.
+    Bbolt,
 }
 
 impl Contender {
@@ -76,12 +88,21 @@ impl Contender {
         match self {
             Self::Holdfast => "Holdfast",
             Self::Lmdb => "LMDB",
+            Self::Redb => "redb",
+            Self::Fjall => "fjall",
+            Self::Bbolt => "bbolt",
         }
     }
 
-    /// Its name on the command line.
-    pub(crate) fn word(self) -> String {
-        word(&self)
+    /// What makes its commits survive a loss of power.
+    pub(crate) fn durability(self) -> &'static str {
+        match self {
+            Self::Holdfast => "publish and checkpoint: two syncs",
+            Self::Lmdb => "its default: two syncs",
+            Self::Redb => "`Immediate`, its default: one sync",
+            Self::Fjall => "`SyncAll` of its journal: one sync",
+            Self::Bbolt => "its default: two syncs",
+        }
     }
 }
 

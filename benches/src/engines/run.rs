@@ -1,18 +1,21 @@
 //! The parent: starts the contenders, lets them run one phase after the other, and gathers the figures.
 
 use std::collections::BTreeMap;
-use std::io::{self, BufRead, BufReader, Write};
-use std::path::Path;
-use std::process::{ChildStdin, ChildStdout, Command as Program, ExitCode, Stdio};
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
 
 use super::data::Shape;
 use super::options::{Command, Contender, Options, word};
 use super::phase::{Cost, Phase};
-use super::{contender, table};
-use crate::common::guard::{self, Folder, Process};
+use super::running::{Running, Start};
+use super::{bbolt, contender, table};
+use crate::common::guard::{self, Folder};
+use crate::common::machine;
 use crate::common::places::target;
+use crate::common::readme::{self, ReadmeError};
 
 /// Why there is no table.
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +30,12 @@ pub(crate) enum RunError {
         /// What it said.
         what: String,
     },
+    /// The program of bbolt could not be built.
+    #[error("{0}")]
+    Build(String),
+    /// The table could not be put into the README.
+    #[error(transparent)]
+    Readme(#[from] ReadmeError),
     /// The system refused something.
     #[error("{what}: {source}")]
     Io {
@@ -37,12 +46,14 @@ pub(crate) enum RunError {
     },
 }
 
-fn io_error(what: &'static str) -> impl FnOnce(io::Error) -> RunError {
-    move |source| RunError::Io { what, source }
+impl RunError {
+    pub(crate) fn io(what: &'static str, source: io::Error) -> Self {
+        Self::Io { what, source }
+    }
 }
 
-/// What was measured.
-pub(crate) type Figures = BTreeMap<(Shape, Phase, Contender), Vec<(Cost, u64)>>;
+/// What was measured: every run of a phase.
+pub(crate) type Figures = BTreeMap<(Shape, Phase, Contender), Vec<Cost>>;
 
 /// Runs the program with the arguments of this process.
 pub fn main() -> ExitCode {
@@ -61,34 +72,60 @@ pub fn main() -> ExitCode {
 }
 
 fn compare(options: &Options) -> Result<(), RunError> {
-    guard::watch_signals().map_err(io_error("cannot watch for signals"))?;
+    guard::watch_signals().map_err(|error| RunError::io("cannot watch for signals", error))?;
     let root = options.folder.clone().unwrap_or_else(|| target().join("engines-data"));
+    let folder = Folder::new(&root).map_err(|error| RunError::io("cannot make a folder", error))?;
+    let programs = programs(options)?;
+    let machine = machine::describe(folder.path());
     let mut figures = Figures::new();
     for round in 0..options.rounds.max(1) {
         for &shape in &options.shapes {
-            eprintln!("round {}, {}", round + 1, word(&shape));
-            run_round(options, &root, shape, round, &mut figures)?;
+            eprintln!("round {} of {}, {}", round + 1, options.rounds.max(1), word(&shape));
+            let contenders = programs
+                .iter()
+                .map(|(&who, program)| Start { who, program: program.clone(), shape, keys: options.keys })
+                .map(|start| Running::start(start, folder.path()))
+                .collect::<Result<_, _>>()?;
+            run_round(options, contenders, (shape, round), &mut figures)?;
         }
     }
+    let mut text = format!("{machine} {}\n", conditions(options));
     for &shape in &options.shapes {
-        println!("{}", table::render(shape, options.keys, &figures));
+        text += &format!("\n{}", table::render(shape, options.keys, &figures));
+    }
+    println!("{text}");
+    if options.write_readme {
+        readme::write("engines", &text)?;
     }
     Ok(())
 }
 
-fn run_round(
-    options: &Options,
-    root: &Path,
-    shape: Shape,
-    round: usize,
-    figures: &mut Figures,
-) -> Result<(), RunError> {
-    let mut contenders = Vec::new();
+/// The program of each contender that was asked for and can be run.
+fn programs(options: &Options) -> Result<BTreeMap<Contender, PathBuf>, RunError> {
+    let this = std::env::current_exe().map_err(|error| RunError::io("cannot find this program", error))?;
+    let mut programs = BTreeMap::new();
     for &who in Contender::value_variants() {
-        if options.only.is_empty() || options.only.contains(&who) {
-            contenders.push(Running::start(who, root, shape, options.keys)?);
+        if !options.only.is_empty() && !options.only.contains(&who) {
+            continue;
+        }
+        if who != Contender::Bbolt {
+            programs.insert(who, this.clone());
+        } else if let Some(program) = bbolt::build().map_err(RunError::Build)? {
+            programs.insert(who, program);
+        } else {
+            eprintln!("there is no go here: bbolt is left out");
         }
     }
+    Ok(programs)
+}
+
+/// All phases, each on one contender after the other.
+fn run_round(
+    options: &Options,
+    mut contenders: Vec<Running>,
+    (shape, round): (Shape, usize),
+    figures: &mut Figures,
+) -> Result<(), RunError> {
     if round % 2 == 1 {
         contenders.reverse();
     }
@@ -96,10 +133,12 @@ fn run_round(
         let passes = if phase.only_reads() { options.passes.max(1) } else { 1 };
         for _ in 0..passes {
             for contender in &mut contenders {
-                let figure = contender.run(phase)?;
-                let each = figure.0.wall.as_secs_f64() * 1e6 / figure.0.operations.max(1) as f64;
-                eprintln!("  {}: {}: {each:.3} µs", phase.title(), contender.who.title());
-                figures.entry((shape, phase, contender.who)).or_default().push(figure);
+                // What others have left to be written must not wait for this one's syncs.
+                rustix::fs::sync();
+                let cost = contender.run(phase)?;
+                let (title, who) = (phase.title(), contender.who());
+                eprintln!("  {title}: {}: {:.3} µs", who.title(), cost.wall_each() * 1e6);
+                figures.entry((shape, phase, who)).or_default().push(cost);
             }
         }
     }
@@ -114,39 +153,19 @@ fn phases(options: &Options) -> Vec<Phase> {
     all.filter(|phase| asked(phase) || (load && *phase == Phase::LoadRandom)).collect()
 }
 
-/// The process of a contender, stopped while it is not its turn, and its folder.
-struct Running {
-    who: Contender,
-    process: Process,
-    input: ChildStdin,
-    output: BufReader<ChildStdout>,
-    _folder: Folder,
-}
-
-impl Running {
-    fn start(who: Contender, root: &Path, shape: Shape, keys: u64) -> Result<Self, RunError> {
-        let folder = Folder::new(root).map_err(io_error("cannot make a folder for the data"))?;
-        let program = std::env::current_exe().map_err(io_error("cannot find this program"))?;
-        let mut command = Program::new(program);
-        command.args(["contender", "--name", &who.word(), "--shape", &word(&shape)]);
-        command.args(["--keys", &keys.to_string(), "--folder"]).arg(folder.path());
-        command.stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut process = Process::start(&mut command).map_err(io_error("cannot start a contender"))?;
-        let (input, output) = process.pipes().expect("both were asked for as pipes");
-        Ok(Self { who, process, input, output: BufReader::new(output), _folder: folder })
-    }
-
-    fn run(&mut self, phase: Phase) -> Result<(Cost, u64), RunError> {
-        self.process.resume();
-        let mut line = String::new();
-        writeln!(self.input, "{}", word(&phase))
-            .and_then(|()| self.output.read_line(&mut line))
-            .map_err(io_error("a contender has ended"))?;
-        self.process.pause();
-        contender::parse(&line).map_err(|what| RunError::Contender {
-            who: self.who.title(),
-            phase: word(&phase),
-            what,
-        })
-    }
+/// How it was measured, for the paragraph before the tables.
+fn conditions(options: &Options) -> String {
+    format!(
+        "Medians of {} round(s), and in each of {} pass(es) of what only reads. Command: `benches/engines{}`.",
+        options.rounds.max(1),
+        options.passes.max(1),
+        std::env::args()
+            .skip(1)
+            .scan(false, |folder, word| {
+                // Where the data was is nobody's business; on what it was has been said.
+                let hidden = std::mem::replace(folder, word == "--folder") || word.starts_with("--folder");
+                Some(if hidden { String::new() } else { format!(" {word}") })
+            })
+            .collect::<String>()
+    )
 }
