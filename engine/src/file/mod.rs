@@ -11,7 +11,7 @@
 mod map;
 mod mem;
 
-pub use map::MappedFile;
+pub use map::{FaultWatch, FaultWatchStop, MEMORY_FAULT_STATUS, MappedFile, MemoryFault, exit_now};
 pub use mem::{CrashUnit, MemFile, SECTOR_BYTES};
 
 use std::sync::Arc;
