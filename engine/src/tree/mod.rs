@@ -17,6 +17,7 @@ mod place;
 mod read;
 mod readers;
 mod root;
+mod scrub;
 mod snapshot;
 mod space;
 mod stats;
@@ -27,6 +28,7 @@ mod write;
 
 pub use cursor::Cursor;
 pub use db::Db;
+pub use scrub::{ScrubPlace, ScrubStep};
 pub use snapshot::Snapshot;
 pub use stats::{Checkpoint, DbStats};
 pub use write::WriteTxn;
