@@ -154,6 +154,12 @@ impl PageFile for MappedFile {
         }
     }
 
+    fn will_need(&self, offset: u64, bytes: u64) {
+        if offset.checked_add(bytes).is_some_and(|end| end <= self.len()) {
+            let _ = self.map.raw.advise_range(Advice::WillNeed, offset as usize, bytes as usize);
+        }
+    }
+
     fn write_at(&self, offset: u64, parts: &[&[u8]]) -> Result<(), FileError> {
         self.need_writable("write")?;
         let total: u64 = parts.iter().map(|p| p.len() as u64).sum();
@@ -253,6 +259,7 @@ fn advise(raw: &MmapRaw) {
     // A child that is about to become another program needs no copy of the page tables.
     #[cfg(target_os = "linux")]
     let _ = raw.advise(Advice::DontFork);
+    // A page fault brings in one page and not the 32 around it; scans ask for what they need (`tree::ahead`).
     let _ = raw.advise(Advice::Random);
 }
 

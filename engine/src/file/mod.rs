@@ -34,6 +34,10 @@ pub trait PageFile: Send + Sync {
     /// not lie inside the file.
     fn bytes(&self, offset: u64, len: usize) -> Result<&[u8], FileError>;
 
+    /// Says that these bytes will be read soon, so that they can be brought in meanwhile. A hint: it does not wait, and
+    /// what lies outside the file is ignored.
+    fn will_need(&self, _offset: u64, _bytes: u64) {}
+
     /// Writes `parts`, one after the other, as one contiguous extent at `offset`. The extent must lie
     /// inside the file, and nobody may hold a view of it.
     fn write_at(&self, offset: u64, parts: &[&[u8]]) -> Result<(), FileError>;

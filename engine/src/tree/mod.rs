@@ -6,6 +6,7 @@
 //! survive a crash; until then the caller's log is what makes writes durable, and the *mark* (the caller's
 //! number, published together with the data) says where in that log a root stands.
 
+mod ahead;
 mod checkpoint;
 mod cursor;
 mod db;
