@@ -116,8 +116,8 @@ impl Node for FullNode {
             watches.stop();
             // Threads are joined: not on a thread of the runtime.
             let joined = tokio::task::spawn_blocking(move || {
-                running.stop();
-                watch_thread.join()
+                // A thread that is parked on a page which cannot be read is not waited for: it may be this one.
+                if running.stop() { watch_thread.join() } else { Ok(()) }
             });
             if !matches!(joined.await, Ok(Ok(()))) {
                 tracing::error!("stopping the member has panicked");
@@ -265,6 +265,11 @@ fn scrape(member: &Member, watches: &WatchHandle, metrics: &Metrics) {
         server.set_cluster_version(None, &version);
     }
     metrics.lease.expired.inc_by(status.expired_leases.saturating_sub(metrics.lease.expired.get()));
+    let scrub = member.scrub_stats();
+    metrics.engine.scrubbed_pages.inc_by(scrub.pages.saturating_sub(metrics.engine.scrubbed_pages.get()));
+    metrics.engine.scrub_faults.inc_by(scrub.faults.saturating_sub(metrics.engine.scrub_faults.get()));
+    metrics.engine.scrub_rounds.inc_by(scrub.rounds.saturating_sub(metrics.engine.scrub_rounds.get()));
+    metrics.engine.scrub_last_round.set(scrub.last_round as i64);
     let hub = watches.stats();
     metrics.watch.streams.set(hub.streams as i64);
     metrics.watch.watchers.set(hub.watchers as i64);

@@ -10,7 +10,12 @@
 //! a view. The engine keeps that by never writing to a page that a reader or a durable meta page can
 //! reach. Changes made to the file by another process are outside this; the lock taken at open is there to
 //! keep them away.
+//!
+//! A mapped page that cannot be brought in (a bad sector, a file that was cut) is a signal and not an error of a
+//! call: [`guard`] makes a named fault of it.
 #![allow(unsafe_code)]
+
+mod guard;
 
 use std::fs::{File, OpenOptions};
 use std::io::{Error, ErrorKind};
@@ -18,7 +23,8 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use memmap2::{MmapOptions, MmapRaw};
+pub use guard::{FaultWatch, FaultWatchStop, MEMORY_FAULT_STATUS, MemoryFault, exit_now};
+use memmap2::{Advice, MmapOptions, MmapRaw};
 #[cfg(not(target_vendor = "apple"))]
 use rustix::fs::FallocateFlags;
 use rustix::fs::FlockOperation;
@@ -78,8 +84,8 @@ impl MappedFile {
         })?;
         let len = file.metadata().map_err(|e| FileError::new(&name, "open", 0, 0, e))?.len();
         let reserve = reserve_bytes.max(len).max(1);
-        let map =
-            Mapping::of_file(&file, reserve).map_err(|e| FileError::new(&name, "map", 0, reserve, e))?;
+        let map = Mapping::of_file(&file, &name, reserve)
+            .map_err(|e| FileError::new(&name, "map", 0, reserve, e))?;
         Ok(Self { file, name, map, len: AtomicU64::new(len), writable })
     }
 
@@ -148,6 +154,12 @@ impl PageFile for MappedFile {
         }
     }
 
+    fn will_need(&self, offset: u64, bytes: u64) {
+        if offset.checked_add(bytes).is_some_and(|end| end <= self.len()) {
+            let _ = self.map.raw.advise_range(Advice::WillNeed, offset as usize, bytes as usize);
+        }
+    }
+
     fn write_at(&self, offset: u64, parts: &[&[u8]]) -> Result<(), FileError> {
         self.need_writable("write")?;
         let total: u64 = parts.iter().map(|p| p.len() as u64).sum();
@@ -200,18 +212,24 @@ fn write_group(file: &File, offset: u64, parts: &[&[u8]]) -> Result<u64, Error> 
 /// A range of addresses over a file, read-only.
 #[derive(Debug)]
 struct Mapping {
+    /// Goes first when both are dropped: the addresses may belong to another map the moment they are free.
+    _guard: guard::Guard,
     raw: MmapRaw,
 }
 
 impl Mapping {
     /// Maps `reserve_bytes` from the beginning of the file, which may be far more than it holds. Where
     /// addresses are scarce (a limit on virtual memory) less is taken, but never less than the file.
-    fn of_file(file: &File, reserve_bytes: u64) -> Result<Self, Error> {
+    fn of_file(file: &File, name: &str, reserve_bytes: u64) -> Result<Self, Error> {
         let len = file.metadata()?.len().max(1);
         let mut want = reserve_bytes;
         loop {
             match MmapOptions::new().len(want as usize).no_reserve_swap().map_raw_read_only(file) {
-                Ok(raw) => return Ok(Self { raw }),
+                Ok(raw) => {
+                    advise(&raw);
+                    let guard = guard::Guard::new(name, raw.as_ptr(), raw.len());
+                    return Ok(Self { raw, _guard: guard });
+                }
                 Err(e) if want / 2 < len => return Err(e),
                 Err(_) => want /= 2,
             }
@@ -231,6 +249,18 @@ impl Mapping {
         // backed. Nobody writes to it while the view lives: module head.
         unsafe { std::slice::from_raw_parts(self.raw.as_ptr().add(offset as usize), len) }
     }
+}
+
+/// Tells the system how a map of a file is used. All of it is advice: a system that knows none of it works too.
+fn advise(raw: &MmapRaw) {
+    // A core dump is for what went wrong in memory; the file can be looked at beside it.
+    #[cfg(target_os = "linux")]
+    let _ = raw.advise(Advice::DontDump);
+    // A child that is about to become another program needs no copy of the page tables.
+    #[cfg(target_os = "linux")]
+    let _ = raw.advise(Advice::DontFork);
+    // A page fault brings in one page and not the 32 around it; scans ask for what they need (`tree::ahead`).
+    let _ = raw.advise(Advice::Random);
 }
 
 /// A range of zeroed memory that behaves like a mapped file: viewed in place, written elsewhere.

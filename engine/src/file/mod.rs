@@ -11,7 +11,7 @@
 mod map;
 mod mem;
 
-pub use map::MappedFile;
+pub use map::{FaultWatch, FaultWatchStop, MEMORY_FAULT_STATUS, MappedFile, MemoryFault, exit_now};
 pub use mem::{CrashUnit, MemFile, SECTOR_BYTES};
 
 use std::sync::Arc;
@@ -33,6 +33,10 @@ pub trait PageFile: Send + Sync {
     /// A view of `len` bytes at `offset`, which stays valid while `self` lives. Fails when the range does
     /// not lie inside the file.
     fn bytes(&self, offset: u64, len: usize) -> Result<&[u8], FileError>;
+
+    /// Says that these bytes will be read soon, so that they can be brought in meanwhile. A hint: it does not wait, and
+    /// what lies outside the file is ignored.
+    fn will_need(&self, _offset: u64, _bytes: u64) {}
 
     /// Writes `parts`, one after the other, as one contiguous extent at `offset`. The extent must lie
     /// inside the file, and nobody may hold a view of it.

@@ -5,6 +5,7 @@
 //! What it lends (keys and values) lives as long as the snapshot or transaction, not only until the next
 //! step.
 
+use super::ahead;
 use super::read::{Bounds, TreeView, narrow};
 use super::root::DEPTH_LIMIT;
 use super::{Entry, StampFn};
@@ -232,6 +233,9 @@ impl<'a> Cursor<'a> {
                 frame.slot += 1;
                 let child = frame.node.child(frame.slot)?;
                 if wanted(child.stamp) {
+                    if level == 1 {
+                        ahead::stepped(&self.view, frame.node, frame.slot);
+                    }
                     self.forget_below(level);
                     return Ok(Some((self.view.reader.node(self.view.tree, level - 1, &child)?, level - 1)));
                 }

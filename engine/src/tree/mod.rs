@@ -6,6 +6,7 @@
 //! survive a crash; until then the caller's log is what makes writes durable, and the *mark* (the caller's
 //! number, published together with the data) says where in that log a root stands.
 
+mod ahead;
 mod checkpoint;
 mod cursor;
 mod db;
@@ -17,6 +18,7 @@ mod place;
 mod read;
 mod readers;
 mod root;
+mod scrub;
 mod snapshot;
 mod space;
 mod stats;
@@ -27,6 +29,7 @@ mod write;
 
 pub use cursor::Cursor;
 pub use db::Db;
+pub use scrub::{ScrubPlace, ScrubStep};
 pub use snapshot::Snapshot;
 pub use stats::{Checkpoint, DbStats};
 pub use write::WriteTxn;

@@ -68,6 +68,13 @@ impl Pages {
         }
     }
 
+    /// Says that pages will be read soon. Numbers outside the file are ignored.
+    pub(super) fn will_need(&self, page: u64, pages: u64) {
+        if let (Some(offset), Some(bytes)) = (self.offset(page), pages.checked_mul(1 << self.shift)) {
+            self.file.will_need(offset, bytes);
+        }
+    }
+
     #[cold]
     fn outside(&self, page: u64) -> Fault {
         let len = self.file.len() >> self.shift;

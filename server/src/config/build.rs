@@ -65,6 +65,7 @@ pub(super) fn config(values: &Values, notices: &mut Vec<Notice>) -> Result<Confi
             Some(interval) => interval.max(limits::MIN_WATCH_PROGRESS_NOTIFY),
             None => limits::WATCH_PROGRESS_NOTIFY,
         },
+        scrub_interval: positive(values.duration("scrub-interval")),
         log: validate::logging(values)?,
     };
     finish(&mut config, notices);

@@ -122,6 +122,8 @@ pub struct Config {
     pub warning_unary_request_duration: Duration,
     /// `--watch-progress-notify-interval`; at least 100 ms.
     pub watch_progress_notify_interval: Duration,
+    /// `--scrub-interval`; `None` switches the scrubber off.
+    pub scrub_interval: Option<Duration>,
     /// `--log-outputs`, `--log-format`, `--log-level`.
     pub log: LogConfig,
 }

@@ -49,6 +49,7 @@ fn without_flags_it_is_etcds_default_member() {
     assert_eq!(config.compaction_sleep_interval, Duration::from_millis(10));
     assert_eq!(config.watch_progress_notify_interval, Duration::from_secs(600));
     assert_eq!(config.warning_unary_request_duration, Duration::from_millis(300));
+    assert_eq!(config.scrub_interval, Some(Duration::from_secs(86_400)));
     assert!(config.pre_vote && config.strict_reconfig_check && config.initial_election_tick_advance);
     assert!(!config.unsafe_no_fsync && !config.extensive_metrics);
     assert_eq!(
@@ -82,6 +83,7 @@ fn values_with_meanings_of_their_own() {
     let c = config(&["--watch-progress-notify-interval=5ms"]);
     assert_eq!(c.watch_progress_notify_interval, Duration::from_millis(100));
     assert_eq!(config(&["--grpc-keepalive-interval=0s"]).grpc_keepalive_interval, None);
+    assert_eq!(config(&["--scrub-interval=0s"]).scrub_interval, None);
     let c = config(&["--listen-client-urls=", "--advertise-client-urls=http://h:1"]);
     assert_eq!(
         url::texts(&c.listen_client_urls),

@@ -63,6 +63,10 @@ fn run(db: &Db, wal: &Wal, shared: &Shared, woken: &Receiver<()>, on_checkpoint:
             Ok(()) | Err(RecvTimeoutError::Timeout) => false,
             Err(RecvTimeoutError::Disconnected) => true,
         };
+        if shared.has_failed() {
+            // What the database holds cannot be vouched for, and nothing is lost: the log has it.
+            return;
+        }
         let stats = db.stats();
         if stats.published_txn != stats.durable_txn {
             let started = Instant::now();

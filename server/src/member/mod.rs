@@ -18,9 +18,11 @@ mod checkpoint;
 mod clock;
 mod leases;
 mod mailbox;
+mod memory_fault;
 mod quota;
 mod raft_thread;
 mod running;
+mod scrub;
 mod shared;
 mod start;
 mod storage;
@@ -49,6 +51,7 @@ use waiters::Waiters;
 pub use apply_thread::OnApplied;
 pub use leases::LeaseHandle;
 pub use running::Running;
+pub use scrub::ScrubStats;
 pub use start::{Observers, StartError, start};
 pub use storage::{Storage, StorageError};
 
@@ -65,6 +68,7 @@ struct Inner {
     leases: LeaseHandle,
     quota: Arc<Quota>,
     wal: Arc<holdfast_wal::Wal>,
+    scrub: Arc<scrub::ScrubCounters>,
     counters: Counters,
     max_request_bytes: u64,
     request_timeout: Duration,
@@ -300,6 +304,11 @@ impl Member {
     /// Numbers of the log.
     pub fn log_stats(&self) -> holdfast_wal::WalStats {
         self.0.wal.stats()
+    }
+
+    /// What the scrubber has done.
+    pub fn scrub_stats(&self) -> ScrubStats {
+        self.0.scrub.stats()
     }
 
     /// Waits until everything that was committed at the time of the call is applied, for a second at most: a lease that

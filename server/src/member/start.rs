@@ -20,8 +20,10 @@ use super::apply_thread::{ApplyThread, CompactionPace, OnApplied};
 use super::checkpoint::Checkpointer;
 use super::leases::LeaseHandle;
 use super::mailbox::Mailbox;
+use super::memory_fault::FaultStop;
 use super::quota::Quota;
 use super::raft_thread::RaftThread;
+use super::scrub::{self, ScrubCounters};
 use super::shared::Shared;
 use super::storage::{Opened, Storage, StorageError};
 use super::waiters::Waiters;
@@ -256,6 +258,7 @@ fn run(
         applier.alarms().clone(),
         applied,
     ));
+    let faults = FaultStop::start(&shared, store.db().stats().page_size)?;
     let leases = LeaseHandle::new(applier.lessor()?, config.election_timeout);
     let quota = Arc::new(Quota::new(store.db(), config.quota_backend_bytes));
     quota.alarm_is(applier.alarms().raised_by(member_id, holdfast_proto::etcdserverpb::AlarmType::Nospace));
@@ -294,11 +297,19 @@ fn run(
             Box::new(move || leases.demote())
         },
     };
-    let threads = vec![
+    let scrub_counters = Arc::new(ScrubCounters::default());
+    let mut threads = vec![
         spawn("raft", &shared, move || raft_thread.run())?,
         spawn("apply", &shared, move || apply_thread.run())?,
         checkpoint_thread,
     ];
+    let mut scrubber = None;
+    if let Some(interval) = config.scrub_interval {
+        let counters = Arc::clone(&scrub_counters);
+        let (stop, thread) = scrub::start(store.db().clone(), Arc::clone(&shared), interval, counters)?;
+        scrubber = Some(stop);
+        threads.push(thread);
+    }
     let member = Member(Arc::new(Inner {
         shared,
         mailbox,
@@ -308,12 +319,14 @@ fn run(
         leases,
         quota,
         wal: Arc::clone(&wal),
+        scrub: scrub_counters,
         counters: super::Counters::default(),
         max_request_bytes: config.max_request_bytes,
         request_timeout: config.request_timeout(),
     }));
     let tasks = super::tasks::start(&member, config);
-    Ok((member.clone(), Running { member, wal, threads: Mutex::new(threads), tasks: Mutex::new(tasks) }))
+    let (threads, tasks) = (Mutex::new(threads), Mutex::new(tasks));
+    Ok((member.clone(), Running { member, wal, threads, tasks, scrubber, faults }))
 }
 
 /// Starts a thread without which the member cannot go on: should it panic (where panics do not end the process), the

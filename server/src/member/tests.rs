@@ -49,7 +49,7 @@ async fn started(storage: &Storage) -> (Member, Running) {
 }
 
 async fn stop(running: Running) {
-    tokio::task::spawn_blocking(move || running.stop()).await.unwrap();
+    tokio::task::spawn_blocking(move || assert!(running.stop())).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -22,7 +22,7 @@ pub use self::apply::{ApplyMetrics, Op};
 pub use self::grpc::{GrpcMetrics, MethodMetrics};
 pub use self::network::NetworkMetrics;
 pub use self::server::{LeaseMetrics, ServerMetrics};
-pub use self::storage::{DiskMetrics, MvccMetrics, WatchMetrics};
+pub use self::storage::{DiskMetrics, EngineMetrics, MvccMetrics, WatchMetrics};
 use crate::version;
 
 /// The type of the text, with the version of the format.
@@ -36,6 +36,8 @@ pub struct Metrics {
     pub lease: LeaseMetrics,
     /// Log and database file.
     pub disk: DiskMetrics,
+    /// The storage engine.
+    pub engine: EngineMetrics,
     /// Keys and revisions.
     pub mvcc: MvccMetrics,
     /// Watches.
@@ -79,6 +81,7 @@ impl Metrics {
             server: ServerMetrics::register(&registry),
             lease: LeaseMetrics::register(&registry),
             disk: DiskMetrics::register(&registry),
+            engine: EngineMetrics::register(&registry),
             mvcc: MvccMetrics::register(&registry),
             watch: WatchMetrics::register(&registry),
             network: NetworkMetrics::register(&registry),

@@ -21,6 +21,16 @@ handles! {
 }
 
 handles! {
+    /// The storage engine: what etcd has no names for.
+    EngineMetrics {
+        scrubbed_pages: IntCounter = counter("holdfast_engine_scrubbed_pages_total", "Pages of the database that the scrubber has compared with their checksums."),
+        scrub_faults: IntCounter = counter("holdfast_engine_scrub_faults_total", "Damaged pages that the scrubber has found; the member stops at the first."),
+        scrub_rounds: IntCounter = counter("holdfast_engine_scrub_rounds_total", "Rounds of the scrubber through the whole database."),
+        scrub_last_round: IntGauge = gauge("holdfast_engine_scrub_last_round_timestamp_seconds", "Unix time at which the scrubber's last full round was complete; 0 after a start."),
+    }
+}
+
+handles! {
     /// Keys and revisions.
     MvccMetrics {
         put: IntCounter = counter("etcd_mvcc_put_total", "Puts applied by this member."),

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::datadir::{DataDir, DataDirError};
 use super::node::{Context, End, Node};
@@ -12,6 +13,9 @@ use crate::http::{Access, ClientHttp, HealthSource, PeerSource, metrics_router, 
 use crate::listen::{BindError, Front, HttpService, Listener, Server, Settings, bind};
 use crate::logging::{Log, json};
 use crate::metrics::Metrics;
+
+/// How long requests may still take once the member has failed: most of them can only wait in vain.
+const FAILED_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Why a server did not come up. Logged as `discovery failed`, which is what etcd calls it; status 1.
 #[derive(Debug, thiserror::Error)]
@@ -192,7 +196,8 @@ impl<N: Node> Running<N> {
             Err(error) => {
                 let error = StartError::Signals(error);
                 tracing::error!(severity = "fatal", error = %error, "discovery failed");
-                self.close().await;
+                let patience = self.config.request_timeout();
+                self.close(patience).await;
                 return Ended::Exit(1);
             }
         };
@@ -200,7 +205,8 @@ impl<N: Node> Running<N> {
         tokio::select! {
             signal = signal => {
                 tracing::info!(signal = signal.as_str(), "received signal; shutting down");
-                self.close().await;
+                let patience = self.config.request_timeout();
+                self.close(patience).await;
                 Ended::Signal(signal)
             }
             end = self.node.ended() => self.end_by_itself(end).await,
@@ -208,34 +214,35 @@ impl<N: Node> Running<N> {
     }
 
     async fn end_by_itself(self, end: End) -> Ended {
-        let code = match end {
+        let (code, patience) = match end {
             End::Removed => {
                 let id = format!("{:x}", self.node.member_id());
                 tracing::warn!(
                     "local-member-id" = id,
                     "server stopped; this member was removed from the cluster"
                 );
-                0
+                (0, self.config.request_timeout())
             }
             End::Failed(reason) => {
                 tracing::error!(severity = "fatal", error = reason, "the member has failed");
-                1
+                (1, FAILED_PATIENCE)
             }
         };
-        self.close().await;
+        self.close(patience).await;
         Ended::Exit(code)
     }
 
-    /// Clients first, so that what they have asked for can still be answered; then the member; then its peers.
-    async fn close(self) {
+    /// Clients first, so that what they have asked for can still be answered within `patience`; then the member; then its
+    /// peers.
+    async fn close(self, patience: Duration) {
         lines::closing(&self.config, "closing etcd server");
         self.node.stopping();
-        self.front.stop(self.config.request_timeout()).await;
+        self.front.stop(patience).await;
         self.node.stop().await;
         for url in &self.config.listen_peer_urls {
             tracing::info!(address = url.host_port(), "stopping serving peer traffic");
         }
-        self.peers.stop(std::time::Duration::from_secs(1)).await;
+        self.peers.stop(Duration::from_secs(1)).await;
         lines::closing(&self.config, "closed etcd server");
     }
 }

@@ -19,12 +19,12 @@ use crate::common::home::StartFailure;
 use crate::common::{Home, Server, offline};
 
 /// How long a member may take to stop once it has met damage.
-const STOP_LIMIT: Duration = Duration::from_secs(20);
+pub(crate) const STOP_LIMIT: Duration = Duration::from_secs(20);
 
-type Keys = BTreeMap<String, Bytes>;
+pub(crate) type Keys = BTreeMap<String, Bytes>;
 
 /// A home whose server has acknowledged `count` keys and then was stopped, or killed.
-async fn filled(count: usize, clean: bool) -> (Home, Keys) {
+pub(crate) async fn filled(count: usize, clean: bool) -> (Home, Keys) {
     let home = Home::holdfast();
     let server = home.start();
     let client = Client::connect(&server.url()).await;
@@ -41,7 +41,7 @@ async fn filled(count: usize, clean: bool) -> (Home, Keys) {
 
 /// Starts the server on what was done to its files and reads everything. Returns why it refuses, or stops; `None` when it
 /// serves, rightly.
-async fn start(home: &Home, keys: &Keys, what: &str) -> Option<String> {
+pub(crate) async fn start(home: &Home, keys: &Keys, what: &str) -> Option<String> {
     let server = match home.try_start() {
         Ok(server) => server,
         Err(StartFailure { status, stderr }) => {
@@ -80,21 +80,26 @@ async fn read(server: &Server, keys: &Keys, what: &str) -> Result<(), Status> {
 }
 
 /// The last line of a log that tells an error.
-fn reason(stderr: &str) -> Option<String> {
+pub(crate) fn reason(stderr: &str) -> Option<String> {
     stderr.lines().rev().find(|line| line.contains(r#""error":"#)).map(str::to_owned)
 }
 
 /// A copy of the data directory, to damage again and again.
-struct Copies {
-    home: Home,
+pub(crate) struct Copies {
+    pub(crate) home: Home,
     original: PathBuf,
 }
 
 impl Copies {
-    fn of(home: Home) -> Self {
+    pub(crate) fn of(home: Home) -> Self {
         let original = home.folder().join("original");
         copy(home.data(), &original);
         Self { home, original }
+    }
+
+    /// Puts the database back as it was, and leaves the log.
+    pub(crate) fn restore_database(&self) {
+        fs::copy(self.original.join("member/snap/db"), self.home.db()).unwrap();
     }
 
     /// Puts everything back as it was.
@@ -118,11 +123,11 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-fn open(path: &Path) -> fs::File {
+pub(crate) fn open(path: &Path) -> fs::File {
     fs::OpenOptions::new().read(true).write(true).open(path).unwrap()
 }
 
-fn flip(path: &Path, offset: u64, mask: u8) {
+pub(crate) fn flip(path: &Path, offset: u64, mask: u8) {
     let file = open(path);
     let mut byte = [0];
     file.read_exact_at(&mut byte, offset).unwrap();

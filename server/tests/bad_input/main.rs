@@ -9,6 +9,7 @@
 #[allow(dead_code, reason = "each test program uses a part of it")]
 mod common;
 mod damage;
+mod decay;
 mod directories;
 mod full_disk;
 mod messages;

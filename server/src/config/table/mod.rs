@@ -26,6 +26,7 @@ pub static GROUPS: &[Group] = &[
     Group { title: "Logging", flags: ours::LOGGING },
     Group { title: "Metrics and warnings", flags: ours::METRICS },
     Group { title: "Unsafe", flags: ours::UNSAFE },
+    Group { title: "Not in etcd", flags: ours::ADDED },
     Group { title: "Other", flags: ours::OTHER },
     Group { title: "Accepted, without effect", flags: known::NO_EFFECT },
     Group { title: "Not supported by this version", flags: known::REFUSED },
@@ -56,8 +57,8 @@ mod tests {
             flag.default_value();
             assert_ne!(flag.variable(), "ETCD_");
         }
-        // 113 flags of etcd 3.7.1 and the fifteen that it ignores.
-        assert_eq!(names.len(), 113 + 15);
+        // 113 flags of etcd 3.7.1, the fifteen that it ignores, and our own.
+        assert_eq!(names.len(), 113 + 15 + ours::ADDED.len());
     }
 
     #[test]

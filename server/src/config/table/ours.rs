@@ -193,6 +193,14 @@ pub(super) static METRICS: &[Flag] = &[
 pub(super) static UNSAFE: &[Flag] =
     &[used("unsafe-no-fsync", Kind::Bool, "false", "Do not wait for the disk. A crash then loses data.")];
 
+/// What etcd has no flag for.
+pub(super) static ADDED: &[Flag] = &[used(
+    "scrub-interval",
+    Kind::Duration,
+    "24h",
+    "Time in which the whole database is read once in the background, to find damage; 0 is never.",
+)];
+
 pub(super) static OTHER: &[Flag] = &[
     used("enable-grpc-gateway", Kind::Bool, "true", "Serve the API as JSON over HTTP as well."),
     used("version", Kind::Bool, "false", "Print the version and end."),
