@@ -16,6 +16,7 @@ mod pages;
 mod place;
 mod read;
 mod readers;
+mod relocate;
 mod root;
 mod snapshot;
 mod space;
@@ -26,7 +27,8 @@ mod verified;
 mod write;
 
 pub use cursor::Cursor;
-pub use db::Db;
+pub use db::{Db, TurnObserver, TurnUse};
+pub use relocate::Relocation;
 pub use snapshot::Snapshot;
 pub use stats::{Checkpoint, DbStats};
 pub use write::WriteTxn;

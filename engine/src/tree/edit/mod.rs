@@ -8,6 +8,7 @@
 mod delete;
 mod insert;
 mod put;
+mod relocate;
 
 use super::StampFn;
 use super::dirty::{Dirty, Item};
