@@ -10,6 +10,7 @@ use super::dirty::Dirty;
 use super::pages::Pages;
 use super::readers::Readers;
 use super::relocate::{Mover, reserve};
+use super::repack::Repacker;
 use super::root::Root;
 use super::space::Space;
 use super::{Checkpoint, DbOptions, DbStats, Snapshot, StampFn, TreeId, TreeSpec, WriteTxn};
@@ -49,6 +50,7 @@ pub(super) struct Writer {
     pub(super) dirty: Dirty,
     pub(super) space: Space,
     pub(super) mover: Mover,
+    pub(super) repacker: Repacker,
 }
 
 /// What takes the writer's turn besides write transactions.
@@ -124,6 +126,9 @@ impl Db {
             free_pages: parts.space.free_pages(),
             ..Figures::default()
         };
+        let mut repacker = Repacker::default();
+        repacker.note(&parts.root.trees);
+        let writer = Writer { dirty, space: parts.space, mover: Mover::default(), repacker };
         Self(Arc::new(Shared {
             pages: parts.pages,
             specs: parts.specs,
@@ -133,7 +138,7 @@ impl Db {
             readers: Readers::new(),
             durable: Mutex::new(parts.durable),
             checkpointing: Mutex::new(()),
-            writer: Mutex::new(Some(Box::new(Writer { dirty, space: parts.space, mover: Mover::default() }))),
+            writer: Mutex::new(Some(Box::new(writer))),
             writer_is_back: Condvar::new(),
             poison: OnceLock::new(),
             figures: Mutex::new(figures),

@@ -17,6 +17,7 @@ mod place;
 mod read;
 mod readers;
 mod relocate;
+mod repack;
 mod root;
 mod snapshot;
 mod space;

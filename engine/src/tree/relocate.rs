@@ -98,8 +98,11 @@ impl WriteTxn {
         }
         let shared = Arc::clone(&self.shared);
         let (protected, durable) = shared.protected();
+        self.space().tidy(&shared.pages, &protected).map_err(|e| shared.set_poison(e))?;
+        if self.repack(durable, most_pages)? {
+            return Ok(Relocation::More);
+        }
         let Writer { space, mover, .. } = &mut **self.writer.as_mut().expect(HAS_WRITER);
-        space.tidy(&shared.pages, &protected).map_err(|e| shared.set_poison(e))?;
         let hurry = shared.hurry.load(Ordering::Relaxed);
         let (mut at, floor) = match mover.plan(space, durable, hurry) {
             Ok(plan) => plan,
@@ -130,6 +133,11 @@ impl WriteTxn {
         Ok(Relocation::Waiting)
     }
 
+    /// Pages and runs that this transaction has changed.
+    pub(super) fn dirty_pages(&self) -> u64 {
+        self.writer.as_ref().expect(HAS_WRITER).dirty.count() as u64
+    }
+
     fn space(&mut self) -> &mut Space {
         &mut self.writer.as_mut().expect(HAS_WRITER).space
     }
@@ -140,13 +148,13 @@ impl WriteTxn {
         let Some(claim) = claim_of(&shared.pages, page) else {
             return Ok(0);
         };
-        let before = self.writer.as_ref().expect(HAS_WRITER).dirty.count() as u64;
+        let before = self.dirty_pages();
         let run_pages = match claim {
             Claim::Page { tree: FREE_TREE, level, key } => {
                 return Ok(self.space().move_own_page(&shared.pages, &key, level, page)?.into());
             }
             Claim::Page { tree, level, key } => {
-                self.edit(tree, &key, |edit| edit.move_page(&key, level, page))?;
+                self.edit(tree as usize - 1, &key, |edit| edit.move_page(&key, level, page))?;
                 0
             }
             Claim::Run { tree, pages, key } => {
@@ -154,21 +162,19 @@ impl WriteTxn {
                 if !self.space().has_run_below(&shared.pages, pages, page)? {
                     return Ok(0);
                 }
-                if self.edit(tree, &key, |edit| edit.move_run(&key, page))? { pages } else { 0 }
+                if self.edit(tree as usize - 1, &key, |edit| edit.move_run(&key, page))? { pages } else { 0 }
             }
         };
-        let now = self.writer.as_ref().expect(HAS_WRITER).dirty.count() as u64;
-        Ok(now.saturating_sub(before) + run_pages)
+        Ok(self.dirty_pages().saturating_sub(before) + run_pages)
     }
 
-    /// Changes the tree of this number, if there is one.
-    fn edit(
+    /// Changes the tree in this place of the table, if there is one.
+    pub(super) fn edit(
         &mut self,
-        tree: u8,
+        place: usize,
         key: &[u8],
         step: impl FnOnce(&mut Edit<'_>) -> Checked<bool>,
     ) -> Result<bool, EngineError> {
-        let place = tree as usize - 1;
         let Some(root) = self.root.trees.get_mut(place) else {
             return Ok(false);
         };
@@ -177,8 +183,8 @@ impl WriteTxn {
             dirty: &mut self.writer.as_mut().expect(HAS_WRITER).dirty,
             freed: &mut self.freed,
             root,
-            tree,
-            // Nothing that is moved has its stamp computed anew.
+            tree: place as u8 + 1,
+            // A tree that no spec names has entries moved, but none put.
             stamp: self.shared.stamp_of_place(place).unwrap_or(|_, _| 0),
         };
         step(&mut edit).map_err(|fault| {

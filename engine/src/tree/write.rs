@@ -143,6 +143,7 @@ impl WriteTxn {
             write_blocks(&shared.pages, &mut ahead)?;
             recycle(&mut writer.dirty, ahead);
         }
+        writer.repacker.note(&self.root.trees);
         shared.tell(writer, bytes)
     }
 

@@ -144,7 +144,7 @@ impl Edit<'_> {
     }
 
     /// Bytes that slots and cells of a child take.
-    fn taken(&self, level: u8, child: &Child) -> Checked<usize> {
+    pub(super) fn taken(&self, level: u8, child: &Child) -> Checked<usize> {
         if child.page & UNPLACED != 0 {
             return Ok(self.dirty.page(child.page)?.taken());
         }

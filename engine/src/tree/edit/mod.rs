@@ -7,6 +7,7 @@
 
 mod delete;
 mod insert;
+mod pack;
 mod put;
 mod relocate;
 

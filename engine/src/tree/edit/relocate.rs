@@ -1,8 +1,6 @@
 //! Moving pages and runs: what is changed gets a new place when it is written, the lowest there is.
 //!
-//! A page that moves takes its ancestors with it, since a parent holds the number of each child. While it is on the heap
-//! a leaf that is not nearly full takes in its neighbours, as far as they fit: so a tree that many deletions have thinned
-//! out gets dense again as its pages move.
+//! A page that moves takes its ancestors with it, since a parent holds the number of each child.
 
 use super::Edit;
 use crate::page::{Checked, Child, RunRef, Stored};
@@ -32,12 +30,7 @@ impl Edit<'_> {
         if child.page != page {
             return Ok(false);
         }
-        let (number, parent) = self.way_to(key, level)?;
-        if level == 0
-            && let Some((parent, slot)) = parent
-        {
-            self.pack(number, parent, slot)?;
-        }
+        self.way_to(key, level)?;
         Ok(true)
     }
 
@@ -52,7 +45,7 @@ impl Edit<'_> {
         let pages = run.pages(self.pages.geometry);
         let bytes = self.pages.raw(page, pages)?.to_vec();
         let (key_bytes, value_bytes) = (run.key_bytes as usize, run.value_bytes as usize);
-        let (number, _) = self.way_to(key, level)?;
+        let number = self.way_to(key, level)?;
         let unplaced = self.dirty.add(Item::Run { bytes, key_bytes, value_bytes });
         self.free_run(&run)?;
         let holder = self.dirty.page_mut(number)?;
@@ -89,45 +82,20 @@ impl Edit<'_> {
         Ok(None)
     }
 
-    /// Makes the way to `key` dirty down to `level`. Returns the unplaced number of the page there, and that of its
-    /// parent with the slot in it.
-    fn way_to(&mut self, key: &[u8], level: u8) -> Checked<(u64, Option<(u64, usize)>)> {
+    /// Makes the way to `key` dirty down to `level`. Returns the unplaced number of the page there.
+    pub(super) fn way_to(&mut self, key: &[u8], level: u8) -> Checked<u64> {
         let mut at = self.root.depth - 1;
         let mut number = self.make_dirty(at, &self.root.as_child())?;
         self.root.page = number;
-        let mut parent = None;
         while at > level {
             let node = self.dirty.page(number)?.node();
             let slot = node.child_for(key, &self.reader())?;
             let child = node.child(slot)?;
             let below = self.make_dirty(at - 1, &child)?;
             self.dirty.page_mut(number)?.set_child(slot, &Child { page: below, ..child })?;
-            parent = Some((number, slot));
             number = below;
             at -= 1;
         }
-        Ok((number, parent))
-    }
-
-    /// Takes neighbours into a leaf that is not nearly full, as long as they fit.
-    fn pack(&mut self, leaf: u64, parent: u64, mut slot: usize) -> Checked<()> {
-        /// Neighbours taken in at the most.
-        const MERGES: usize = 8;
-        let room = self.pages.geometry.room();
-        let (thin, most) = (room / 4 * 3, room / 16 * 15);
-        if self.dirty.page(leaf)?.taken() > thin {
-            return Ok(());
-        }
-        let mut merged = false;
-        for _ in 0..MERGES {
-            if slot + 1 < self.dirty.page(parent)?.count() && self.merge(parent, slot, most)? {
-                merged = true;
-            } else if slot > 0 && self.merge(parent, slot - 1, most)? {
-                (slot, merged) = (slot - 1, true);
-            } else {
-                break;
-            }
-        }
-        if merged { self.shrink_root() } else { Ok(()) }
+        Ok(number)
     }
 }

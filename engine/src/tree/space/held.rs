@@ -151,12 +151,11 @@ impl HeldPages {
                 };
                 waiting.pages -= run.pages;
                 self.in_tree_pages -= run.pages;
-                match run.blocker(protected) {
-                    Some(blocker) => self.add_in_tree(run, blocker),
-                    None => {
-                        let lowest = let_go.lowest_in_tree.unwrap_or(u64::MAX);
-                        let_go.lowest_in_tree = Some(lowest.min(run.start));
-                    }
+                if let Some(blocker) = run.blocker(protected) {
+                    self.add_in_tree(run, blocker);
+                } else {
+                    let lowest = let_go.lowest_in_tree.unwrap_or(u64::MAX);
+                    let_go.lowest_in_tree = Some(lowest.min(run.start));
                 }
             }
             if !waiting.is_empty() {

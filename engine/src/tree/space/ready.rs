@@ -64,7 +64,11 @@ impl Ready {
 
     /// Where the run that holds `page` begins.
     pub(super) fn run_around(&self, page: u64) -> Option<u64> {
-        self.runs.range(..=page).next_back().filter(|&(&start, &len)| page < start + len).map(|(&start, _)| start)
+        self.runs
+            .range(..=page)
+            .next_back()
+            .filter(|&(&start, &len)| page < start + len)
+            .map(|(&start, _)| start)
     }
 
     /// Takes the lowest page out.
