@@ -19,7 +19,7 @@ pub(crate) use meta::{
     TREE_NAME_BYTES, looks_like_bbolt,
 };
 pub(crate) use node::{Child, LeafCell, Node, Separator, Stored};
-pub(crate) use run::{RunRef, build_run, read_run};
+pub(crate) use run::{RunRef, build_run, read_run, run_pages};
 pub(crate) use search::LongKeys;
 
 use std::borrow::Cow;

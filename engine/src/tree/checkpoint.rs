@@ -13,7 +13,7 @@
 //! latched, and recovery is left to the next start, from the log.
 
 use super::Checkpoint;
-use super::db::{Shared, Writer};
+use super::db::{Shared, TurnUse, Writer};
 use super::place::{grow, growth_bytes, recycle, write_blocks};
 use super::root::Root;
 use crate::error::EngineError;
@@ -40,10 +40,10 @@ impl Shared {
 
     /// Step 1; `None` when the newest root is durable already.
     fn begin(&self) -> Result<Option<Begun>, EngineError> {
-        let mut turn = self.take_turn();
+        let mut turn = self.take_turn_for(TurnUse::CheckpointBegin);
         let newest = self.published.load_full();
         let durable = *self.durable.lock();
-        if newest.txn == durable.checkpoint.txn {
+        if newest.txn == durable.checkpoint.txn && !self.figures.lock().wants_checkpoint {
             return Ok(None);
         }
         let root = Root { txn: newest.txn + 1, ..Root::clone(&newest) };
@@ -51,7 +51,9 @@ impl Shared {
     }
 
     fn write_free_tree(&self, writer: &mut Writer, root: Root, slot: usize) -> Result<Begun, EngineError> {
-        let mut tree = writer.space.persist(&self.pages, root.txn)?;
+        let (protected, _) = self.protected();
+        writer.space.tidy(&self.pages, &protected)?;
+        let mut tree = writer.space.persist(&self.pages, root.txn, &protected)?;
         grow(&self.pages, writer.space.high_water, self.limit_bytes)?;
         write_blocks(&self.pages, &mut tree.blocks)?;
         recycle(&mut writer.dirty, tree.blocks);
@@ -67,10 +69,8 @@ impl Shared {
         };
         self.durable.lock().under_way = Some(root.txn);
         self.published.store(std::sync::Arc::new(root));
-        let mut figures = self.figures.lock();
-        figures.high_water = writer.space.high_water;
-        figures.free_pages = writer.space.free_pages();
-        figures.published_bytes = 0;
+        self.figures.lock().published_bytes = 0;
+        self.tell(writer, 0)?;
         Ok(Begun { meta, slot })
     }
 
@@ -94,13 +94,25 @@ impl Shared {
 
     /// Gives the end of the file back to the file system, when more of it is unused than growing would add.
     /// `needed` is how many pages the two meta pages speak of.
+    ///
+    /// Nobody can touch what is cut: it lies behind everything that the newest root and the two meta pages speak
+    /// of, and pages that an older root needs, because a reader pins it, are held, and so below the high-water
+    /// mark.
     fn cut_file(&self, needed: u64) -> Result<(), EngineError> {
-        let turn = self.take_turn();
-        let keep = needed.max(turn.space.high_water) * self.pages.geometry.size as u64;
-        let spare = growth_bytes(keep);
-        if self.pages.file.len() > keep + 2 * spare {
-            self.pages.file.set_len(keep + spare)?;
+        let mut turn = self.take_turn_for(TurnUse::TailCut);
+        if let Some(len) = self.length_after_cut(needed.max(turn.space.high_water)) {
+            self.pages.file.set_len(len)?;
         }
-        Ok(())
+        // What only the root before needed is free from now on, also when nobody writes.
+        let (protected, _) = self.protected();
+        turn.space.tidy(&self.pages, &protected)?;
+        self.tell(&turn, 0)
+    }
+
+    /// How long the file should be when this many pages of it are needed, if that is worth a cut.
+    pub(super) fn length_after_cut(&self, needed: u64) -> Option<u64> {
+        let keep = needed * self.pages.geometry.size as u64;
+        let spare = growth_bytes(keep);
+        (self.pages.file.len() > keep + 2 * spare).then_some(keep + spare)
     }
 }

@@ -1,5 +1,6 @@
 //! The database: what snapshots, the writer and checkpoints share.
 
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
@@ -8,6 +9,8 @@ use parking_lot::{Condvar, Mutex};
 use super::dirty::Dirty;
 use super::pages::Pages;
 use super::readers::Readers;
+use super::relocate::{Mover, reserve};
+use super::repack::Repacker;
 use super::root::Root;
 use super::space::Space;
 use super::{Checkpoint, DbOptions, DbStats, Snapshot, StampFn, TreeId, TreeSpec, WriteTxn};
@@ -37,12 +40,36 @@ pub(crate) struct Shared {
     poison: OnceLock<EngineError>,
     pub(super) figures: Mutex<Figures>,
     pub(super) limit_bytes: u64,
+    /// Pages are to be moved off the end of the file even if the free ones were needed a moment ago.
+    pub(super) hurry: AtomicBool,
+    observer: OnceLock<Arc<dyn TurnObserver>>,
 }
 
 /// What the one writer at a time owns.
 pub(super) struct Writer {
     pub(super) dirty: Dirty,
     pub(super) space: Space,
+    pub(super) mover: Mover,
+    pub(super) repacker: Repacker,
+}
+
+/// What takes the writer's turn besides write transactions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TurnUse {
+    /// The first part of a checkpoint: the list of free pages is written.
+    CheckpointBegin,
+    /// The end of a checkpoint: the file is cut, if there is something to cut.
+    TailCut,
+}
+
+/// Is told when the writer's turn is taken and given back by something other than a write transaction, so that
+/// somebody who has a clock can tell for how long writers were kept waiting. Called with the turn: must be quick, and must
+/// not call the database.
+pub trait TurnObserver: Send + Sync {
+    /// The turn has been taken.
+    fn taken(&self, by: TurnUse);
+    /// The turn is about to be given back.
+    fn given_back(&self, by: TurnUse);
 }
 
 /// Which root a crash would leave.
@@ -63,6 +90,10 @@ pub(super) struct Figures {
     pub(super) high_water: u64,
     pub(super) free_pages: u64,
     pub(super) published_bytes: u64,
+    pub(super) held_by_durable: u64,
+    pub(super) held_by_readers: u64,
+    pub(super) surplus: u64,
+    pub(super) wants_checkpoint: bool,
 }
 
 /// What opening a file has found out.
@@ -93,8 +124,11 @@ impl Db {
         let figures = Figures {
             high_water: parts.space.high_water,
             free_pages: parts.space.free_pages(),
-            published_bytes: 0,
+            ..Figures::default()
         };
+        let mut repacker = Repacker::default();
+        repacker.note(&parts.root.trees);
+        let writer = Writer { dirty, space: parts.space, mover: Mover::default(), repacker };
         Self(Arc::new(Shared {
             pages: parts.pages,
             specs: parts.specs,
@@ -104,12 +138,20 @@ impl Db {
             readers: Readers::new(),
             durable: Mutex::new(parts.durable),
             checkpointing: Mutex::new(()),
-            writer: Mutex::new(Some(Box::new(Writer { dirty, space: parts.space }))),
+            writer: Mutex::new(Some(Box::new(writer))),
             writer_is_back: Condvar::new(),
             poison: OnceLock::new(),
             figures: Mutex::new(figures),
             limit_bytes: parts.limit_bytes,
+            hurry: AtomicBool::new(false),
+            observer: OnceLock::new(),
         }))
+    }
+
+    /// Has `observer` told when the writer's turn is taken by something other than a write transaction. Only the first
+    /// one that is set counts.
+    pub fn observe_turns(&self, observer: Arc<dyn TurnObserver>) {
+        let _ = self.0.observer.set(observer);
     }
 
     /// Pins the newest published root.
@@ -151,6 +193,10 @@ impl Db {
             pages: figures.high_water,
             free_pages: figures.free_pages,
             pages_in_use: figures.high_water.saturating_sub(figures.free_pages),
+            pages_held_by_durable: figures.held_by_durable,
+            pages_held_by_readers: figures.held_by_readers,
+            surplus_pages: figures.surplus,
+            wants_checkpoint: figures.wants_checkpoint,
             page_size: shared.pages.geometry.size as u32,
             readers: pinned.len() as u64,
             oldest_reader_txn: pinned.iter().min().copied(),
@@ -194,7 +240,39 @@ impl Shared {
 
     /// Waits for the writer's turn, and has it until the value is dropped.
     pub(super) fn take_turn(&self) -> Turn<'_> {
-        Turn { shared: self, writer: Some(self.take_writer()) }
+        Turn { shared: self, writer: Some(self.take_writer()), used: None }
+    }
+
+    /// Like [`Shared::take_turn`], and the observer is told.
+    pub(super) fn take_turn_for(&self, used: TurnUse) -> Turn<'_> {
+        let writer = Some(self.take_writer());
+        if let Some(observer) = self.observer.get() {
+            observer.taken(used);
+        }
+        Turn { shared: self, writer, used: Some(used) }
+    }
+
+    /// Tells everybody how the file stands after the writer has done something.
+    pub(super) fn tell(&self, writer: &Writer, published_bytes: u64) -> Result<(), EngineError> {
+        let (space, durable) = (&writer.space, *self.durable.lock());
+        let roots = [Some(durable.checkpoint.txn), durable.under_way].into_iter().flatten();
+        let held_by_durable = roots.map(|txn| space.pages_waiting_for(txn)).sum();
+        // Two intervals without need make free pages a surplus, and the pages of one are given up by the next checkpoint.
+        let (surplus, reserve) = (space.surplus(false), reserve(space));
+        let unsettled = space.surplus(true) > 2 * reserve && surplus <= 2 * reserve;
+        let can_be_cut = space.tail_pages(&self.pages)? > reserve
+            || self.length_after_cut(space.high_water.max(durable.high_water)).is_some();
+        let mut figures = self.figures.lock();
+        *figures = Figures {
+            high_water: space.high_water,
+            free_pages: space.free_pages(),
+            published_bytes: figures.published_bytes + published_bytes,
+            held_by_durable,
+            held_by_readers: space.held_pages().saturating_sub(held_by_durable),
+            surplus,
+            wants_checkpoint: unsettled || can_be_cut,
+        };
+        Ok(())
     }
 
     /// The error of everything that would write, once something has failed.
@@ -225,6 +303,7 @@ impl Shared {
 pub(super) struct Turn<'a> {
     shared: &'a Shared,
     writer: Option<Box<Writer>>,
+    used: Option<TurnUse>,
 }
 
 const HAS_WRITER: &str = "a turn has the writer for as long as it lasts";
@@ -246,6 +325,9 @@ impl std::ops::DerefMut for Turn<'_> {
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
         if let Some(writer) = self.writer.take() {
+            if let (Some(used), Some(observer)) = (self.used, self.shared.observer.get()) {
+                observer.given_back(used);
+            }
             self.shared.give_back(writer);
         }
     }

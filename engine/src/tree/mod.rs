@@ -17,6 +17,8 @@ mod pages;
 mod place;
 mod read;
 mod readers;
+mod relocate;
+mod repack;
 mod root;
 mod scrub;
 mod snapshot;
@@ -28,7 +30,8 @@ mod verified;
 mod write;
 
 pub use cursor::Cursor;
-pub use db::Db;
+pub use db::{Db, TurnObserver, TurnUse};
+pub use relocate::Relocation;
 pub use scrub::{ScrubPlace, ScrubStep};
 pub use snapshot::Snapshot;
 pub use stats::{Checkpoint, DbStats};

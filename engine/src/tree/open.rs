@@ -234,7 +234,7 @@ fn assemble(
         places,
         names,
         root: Root { txn: meta.txn, mark: meta.mark, trees: roots },
-        space: Space::new(geometry, meta.high_water, meta.free, meta.free_pages, meta.txn),
+        space: Space::new(geometry, meta.high_water, meta.free, meta.free_pages),
         durable: Durable { checkpoint, meta: slot, high_water: meta.high_water, under_way: None },
         limit_bytes,
     }))

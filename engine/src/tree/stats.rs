@@ -20,6 +20,16 @@ pub struct DbStats {
     pub free_pages: u64,
     /// `pages` without `free_pages`.
     pub pages_in_use: u64,
+    /// Free pages that must wait because the root that a crash would leave, or the one that a checkpoint is making
+    /// durable, needs them.
+    pub pages_held_by_durable: u64,
+    /// Free pages that must wait because a snapshot, and no older durable root, needs them. As of the newest publication:
+    /// what a snapshot that has gone held is still counted until then.
+    pub pages_held_by_readers: u64,
+    /// Pages that nobody has needed for two intervals between checkpoints: what moving pages off the end can give back.
+    pub surplus_pages: u64,
+    /// True when a checkpoint would give space back even though nothing has been published since the last one.
+    pub wants_checkpoint: bool,
     /// Bytes in a page.
     pub page_size: u32,
     /// Snapshots that are alive.

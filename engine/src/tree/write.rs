@@ -19,17 +19,17 @@ use crate::page::{Checked, KEY_LIMIT, VALUE_LIMIT};
 /// After an error of [`WriteTxn::put`] or [`WriteTxn::delete`] (other than for a length) its changes may be
 /// half made, and it can only be dropped: publishing answers with the same error.
 pub struct WriteTxn {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     /// Always there until the transaction is dropped.
-    writer: Option<Box<Writer>>,
+    pub(super) writer: Option<Box<Writer>>,
     base: Arc<Root>,
-    root: Root,
-    freed: Vec<Freed>,
-    failed: Option<EngineError>,
+    pub(super) root: Root,
+    pub(super) freed: Vec<Freed>,
+    pub(super) failed: Option<EngineError>,
     publishing: bool,
 }
 
-const HAS_WRITER: &str = "a transaction has the writer for as long as it lives";
+pub(super) const HAS_WRITER: &str = "a transaction has the writer for as long as it lives";
 
 impl WriteTxn {
     pub(super) fn new(shared: Arc<Shared>, writer: Box<Writer>) -> Self {
@@ -134,14 +134,17 @@ impl WriteTxn {
         let bytes = write_blocks(&shared.pages, &mut blocks)?;
         recycle(&mut writer.dirty, blocks);
         shared.published.store(Arc::new(self.root.clone()));
-        let (protected, durable) = shared.protected();
+        let (protected, _) = shared.protected();
         writer.space.release(&shared.pages, &self.freed, self.root.txn, &protected)?;
-        writer.space.tidy(&shared.pages, &protected, durable)?;
-        let mut figures = shared.figures.lock();
-        figures.high_water = writer.space.high_water;
-        figures.free_pages = writer.space.free_pages();
-        figures.published_bytes += bytes;
-        Ok(())
+        writer.space.tidy(&shared.pages, &protected)?;
+        let mut ahead = writer.space.write_ahead(&shared.pages, self.root.txn, &protected)?;
+        if !ahead.is_empty() {
+            grow(&shared.pages, writer.space.high_water, shared.limit_bytes)?;
+            write_blocks(&shared.pages, &mut ahead)?;
+            recycle(&mut writer.dirty, ahead);
+        }
+        writer.repacker.note(&self.root.trees);
+        shared.tell(writer, bytes)
     }
 
     fn view(&self, tree: TreeId) -> TreeView<'_> {

@@ -63,7 +63,7 @@ impl Edit<'_> {
         self.shrink_root()
     }
 
-    fn shrink_root(&mut self) -> Checked<()> {
+    pub(super) fn shrink_root(&mut self) -> Checked<()> {
         loop {
             let page = self.dirty.page(self.root.page)?;
             match (page.node().is_leaf(), page.count()) {
@@ -107,24 +107,25 @@ impl Edit<'_> {
 
     /// Merges the child in `slot` with its left or right neighbour, if they fit together.
     fn merge_around(&mut self, parent: u64, slot: usize) -> Checked<bool> {
-        if slot > 0 && self.merge(parent, slot - 1)? {
+        let most = self.pages.geometry.room() / 4 * 3;
+        if slot > 0 && self.merge(parent, slot - 1, most)? {
             return Ok(true);
         }
         if slot + 1 < self.dirty.page(parent)?.count() {
-            return self.merge(parent, slot);
+            return self.merge(parent, slot, most);
         }
         Ok(false)
     }
 
-    /// Moves everything of the child behind `slot` into the child in `slot`, if there is room.
-    fn merge(&mut self, parent: u64, slot: usize) -> Checked<bool> {
+    /// Moves everything of the child behind `slot` into the child in `slot`, if both together take at most `most` bytes.
+    pub(super) fn merge(&mut self, parent: u64, slot: usize, most: usize) -> Checked<bool> {
         let branch = self.dirty.page(parent)?.node();
         let level = branch.level() - 1;
         let (mut left, right) = (branch.child(slot)?, branch.child(slot + 1)?);
         let separator = branch.pieces(slot + 1)?;
         let lowered = if level > 0 { separator.fixed.len() + separator.key.len() } else { 0 };
         let taken = self.taken(level, &left)? + self.taken(level, &right)? + lowered;
-        if taken > self.pages.geometry.room() / 4 * 3 {
+        if taken > most {
             return Ok(false);
         }
         left.page = self.make_dirty(level, &left)?;
@@ -143,7 +144,7 @@ impl Edit<'_> {
     }
 
     /// Bytes that slots and cells of a child take.
-    fn taken(&self, level: u8, child: &Child) -> Checked<usize> {
+    pub(super) fn taken(&self, level: u8, child: &Child) -> Checked<usize> {
         if child.page & UNPLACED != 0 {
             return Ok(self.dirty.page(child.page)?.taken());
         }

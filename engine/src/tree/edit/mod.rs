@@ -7,7 +7,9 @@
 
 mod delete;
 mod insert;
+mod pack;
 mod put;
+mod relocate;
 
 use super::StampFn;
 use super::dirty::{Dirty, Item};

@@ -48,11 +48,19 @@ impl FreeTree {
         }
     }
 
-    /// The runs that begin at or after `start`.
+    /// The run around the page `start`, if there is one, and all that begin after it.
     pub(super) fn runs_from<'a>(&'a self, pages: &'a Pages, start: u64) -> Result<Runs<'a>, EngineError> {
         let mut cursor = Cursor::new(self.view(pages), free_stamp);
-        cursor.seek(&start.to_be_bytes())?;
-        Ok(Runs { pages, cursor, fresh: true })
+        cursor.seek_before(&start.saturating_add(1).to_be_bytes())?;
+        let around = decode(pages, &cursor)?.is_some_and(|(first, len)| first + len > start);
+        Ok(Runs { pages, cursor, fresh: around })
+    }
+
+    /// The run around a page.
+    pub(super) fn run_around(&self, pages: &Pages, page: u64) -> Result<Option<Run>, EngineError> {
+        let mut cursor = Cursor::new(self.view(pages), free_stamp);
+        cursor.seek_before(&page.saturating_add(1).to_be_bytes())?;
+        Ok(decode(pages, &cursor)?.filter(|(first, len)| first + len > page))
     }
 
     /// The run that begins last.
@@ -87,10 +95,43 @@ impl FreeTree {
         self.change(pages, |edit| edit.put(&first.to_be_bytes(), &total.to_le_bytes()))
     }
 
-    /// Takes a whole run out.
-    pub(super) fn remove(&mut self, pages: &Pages, start: u64, len: u64) -> Result<(), EngineError> {
+    /// Takes pages out of the run around them.
+    pub(super) fn carve(&mut self, pages: &Pages, start: u64, len: u64) -> Result<(), EngineError> {
+        let end = start + len;
+        let Some((first, total)) =
+            self.run_around(pages, start)?.filter(|(first, total)| first + total >= end)
+        else {
+            let what = "it is taken from a free run that is not there";
+            return Err(pages.error(FREE_TREE, Fault::page(start, what), None, None));
+        };
         self.pages = self.pages.saturating_sub(len);
-        self.change(pages, |edit| edit.delete(&start.to_be_bytes()).map(|_| ()))
+        self.change(pages, |edit| {
+            if first < start {
+                edit.put(&first.to_be_bytes(), &(start - first).to_le_bytes())?;
+            } else {
+                edit.delete(&first.to_be_bytes())?;
+            }
+            if end < first + total {
+                edit.put(&end.to_be_bytes(), &(first + total - end).to_le_bytes())?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Changes the page at `level` on the way to `key`, if it is `page`.
+    pub(super) fn move_page(
+        &mut self,
+        pages: &Pages,
+        key: &[u8],
+        level: u8,
+        page: u64,
+    ) -> Result<bool, EngineError> {
+        let mut moved = false;
+        self.change(pages, |edit| {
+            moved = edit.move_page(key, level, page)?;
+            Ok(())
+        })?;
+        Ok(moved)
     }
 
     fn change(

@@ -8,25 +8,35 @@
 //! A free page is in one of these places:
 //!
 //! - `ready`: in memory, may be written to now. Small: what it has too much of goes to the tree.
-//! - `held`: in memory, must wait; not in the tree yet.
-//! - the free tree: runs of pages, start to length, neighbours merged. Those that must wait are listed in
-//!   `held_in_tree` besides, so that taking pages out of the tree can pass over them. A run's stamp is its
-//!   length, so that a run of a wanted length is found without a walk.
-//! - `tree.freed`: pages of the free tree itself that it has outgrown since the last checkpoint.
+//! - `held`: must wait, and says for which root. In memory alone at first, later in the tree besides.
+//! - the free tree: runs of pages, start to length, neighbours merged. Taking pages out of it passes over
+//!   those that must wait. A run's stamp is its length, so that a run of a wanted length is found without a
+//!   walk.
+//! - `tree.freed`: pages of the free tree itself that it has outgrown since it was last written.
 //!
-//! The free tree is changed on the heap only, and written at a checkpoint, after everything free has been
-//! put into it: so the durable free tree says exactly what the durable trees do not use. Between
-//! checkpoints it costs nothing but what is taken out of it, and opening a file loads none of it.
+//! The lowest ready page of the file is used first, wherever it is known, so that the end of the file
+//! empties. `scan_from` makes that cheap: no page of the tree below it is ready.
+//!
+//! The free tree is changed on the heap. It is written at a checkpoint, after everything free has been put
+//! into it: so the durable free tree says exactly what the durable trees do not use. When many of its pages
+//! have changed they are written earlier, so that little is left to do for the checkpoint. Otherwise it costs
+//! nothing but what is taken out of it, and opening a file loads none of it.
+//!
+//! What is done in one go is bounded, in pages and looks, whatever the size of the file and however much
+//! is free or held: it happens with the writer's turn.
 
 mod free_tree;
+mod held;
 mod persist;
 mod ready;
-
-use std::collections::BTreeMap;
+mod refill;
+mod surplus;
 
 pub(crate) use free_tree::free_stamp;
 use free_tree::{FreeTree, freed_twice};
+use held::{Held, HeldPages};
 use ready::Ready;
+use surplus::Surplus;
 
 use super::edit::Freed;
 use super::pages::Pages;
@@ -35,33 +45,12 @@ use crate::error::EngineError;
 use crate::page::{FREE_TREE, Fault, Geometry};
 
 /// Most runs kept ready in memory. A checkpoint puts all of them into the tree while the writer waits, at
-/// about a microsecond each.
+/// one or two microseconds each.
 const READY_LIMIT: usize = 1024;
 /// Most runs held in memory outside the tree; the same holds for them.
 const HELD_LIMIT: usize = 1024;
 /// Runs put into the tree at a time, once there are too many.
 const HELD_BATCH: usize = 256;
-/// Runs taken out of the tree at a time.
-const REFILL_RUNS: usize = 64;
-/// Runs looked at, most of them held, before a long run is taken behind the end instead.
-const LONG_RUN_TRIES: usize = 64;
-
-/// A run of pages that must wait.
-#[derive(Debug, Clone, Copy)]
-struct Held {
-    start: u64,
-    pages: u64,
-    written: u64,
-    freed: u64,
-}
-
-impl Held {
-    /// Whether one of the protected roots (ascending) can reach it.
-    fn is_needed(&self, protected: &[u64]) -> bool {
-        let first = protected.partition_point(|&txn| txn < self.written);
-        protected.get(first).is_some_and(|&txn| txn < self.freed)
-    }
-}
 
 /// All free pages of a file.
 #[derive(Clone)]
@@ -70,51 +59,61 @@ pub(crate) struct Space {
     pub(crate) high_water: u64,
     tree: FreeTree,
     ready: Ready,
-    held: Vec<Held>,
-    held_pages: u64,
-    /// Length of `held` after it was last looked through.
-    held_after_scan: usize,
-    held_in_tree: BTreeMap<u64, Held>,
-    held_in_tree_pages: u64,
+    held: HeldPages,
     /// No page of the tree below this one is ready.
     scan_from: u64,
-    /// The durable transaction when the held pages were last looked through for it.
-    seen_durable: u64,
+    /// Held runs that may still be passed over before the next transaction.
+    looks: usize,
+    surplus: Surplus,
 }
 
 impl Space {
     /// The free pages as a meta page tells them.
-    pub(crate) fn new(
-        geometry: Geometry,
-        high_water: u64,
-        tree: TreeRoot,
-        free_pages: u64,
-        durable: u64,
-    ) -> Self {
+    pub(crate) fn new(geometry: Geometry, high_water: u64, tree: TreeRoot, free_pages: u64) -> Self {
         Self {
             high_water,
             tree: FreeTree::new(geometry, tree, free_pages),
             ready: Ready::default(),
-            held: Vec::new(),
-            held_pages: 0,
-            held_after_scan: 0,
-            held_in_tree: BTreeMap::new(),
-            held_in_tree_pages: 0,
+            held: HeldPages::default(),
             scan_from: 0,
-            seen_durable: durable,
+            looks: refill::LOOKS,
+            surplus: Surplus::new(),
         }
     }
 
     /// Pages below the high-water mark that the newest root does not need.
     pub(crate) fn free_pages(&self) -> u64 {
-        self.tree.pages + self.ready.pages() + self.held_pages + self.tree.freed.len() as u64
+        self.tree.pages + self.ready.pages() + self.held.fresh_pages() + self.tree.freed.len() as u64
+    }
+
+    /// Free pages that must wait.
+    pub(super) fn held_pages(&self) -> u64 {
+        self.held.fresh_pages() + self.held.in_tree_pages()
+    }
+
+    /// Those of them that wait for this root.
+    pub(super) fn pages_waiting_for(&self, txn: u64) -> u64 {
+        self.held.pages_waiting_for(txn)
+    }
+
+    /// Pages that may be written to now.
+    fn ready_pages(&self) -> u64 {
+        self.ready.pages() + self.tree.pages.saturating_sub(self.held.in_tree_pages())
+    }
+
+    /// Pages that the newest root needs, the free tree's own with them.
+    pub(super) fn pages_in_use(&self) -> u64 {
+        self.high_water.saturating_sub(self.free_pages())
+    }
+
+    /// Ready pages that nobody has needed for two intervals between checkpoints; with `hurry`, all that are ready.
+    pub(super) fn surplus(&self, hurry: bool) -> u64 {
+        let ready = self.ready_pages();
+        if hurry { ready } else { self.surplus.pages(ready) }
     }
 
     /// Contiguous pages: the lowest free ones that are ready, or else new ones behind the end.
     pub(super) fn take(&mut self, pages: &Pages, count: u64) -> Result<u64, EngineError> {
-        if let Some(start) = self.ready.take(count) {
-            return Ok(start);
-        }
         self.refill(pages, count)?;
         if let Some(start) = self.ready.take(count) {
             return Ok(start);
@@ -132,14 +131,13 @@ impl Space {
         freed: u64,
         protected: &[u64],
     ) -> Result<(), EngineError> {
+        self.surplus.note(self.ready_pages());
         for run in runs {
             self.check_range(pages, run.start, run.pages)?;
             let held = Held { start: run.start, pages: run.pages, written: run.written, freed };
-            if held.is_needed(protected) {
-                self.held.push(held);
-                self.held_pages += held.pages;
-            } else {
-                self.make_ready(pages, run.start, run.pages)?;
+            match held.blocker(protected) {
+                Some(blocker) => self.held.add_fresh(held, blocker),
+                None => self.make_ready(pages, run.start, run.pages)?,
             }
         }
         Ok(())
@@ -161,132 +159,87 @@ impl Space {
         if self.ready.add(start, len) { Ok(()) } else { Err(freed_twice(pages, start)) }
     }
 
-    /// Looks for held pages that nobody needs any more, and keeps the lists in memory short. Held pages are
-    /// looked through when the durable root has moved, or when there are twice as many as last time: so the
-    /// cost per freed page is constant.
-    pub(super) fn tidy(&mut self, pages: &Pages, protected: &[u64], durable: u64) -> Result<(), EngineError> {
-        let moved = durable != self.seen_durable;
-        self.seen_durable = durable;
-        if moved {
-            self.unhold_in_tree(protected);
+    /// Lets go of held pages that nobody needs any more, and keeps the lists in memory short.
+    pub(super) fn tidy(&mut self, pages: &Pages, protected: &[u64]) -> Result<(), EngineError> {
+        self.looks = refill::LOOKS;
+        let let_go = self.held.look(protected);
+        for (start, len) in let_go.fresh {
+            self.make_ready(pages, start, len)?;
         }
-        if moved || self.held.len() > 2 * self.held_after_scan + 64 {
-            let all = std::mem::take(&mut self.held);
-            let (needed, ready): (Vec<_>, Vec<_>) =
-                all.into_iter().partition(|held| held.is_needed(protected));
-            self.held = needed;
-            for run in ready {
-                self.held_pages -= run.pages;
-                self.make_ready(pages, run.start, run.pages)?;
-            }
-            self.held_after_scan = self.held.len();
+        if let Some(lowest) = let_go.lowest_in_tree {
+            self.scan_from = self.scan_from.min(lowest);
         }
-        if self.held.len() > HELD_LIMIT {
-            self.hold_in_tree(pages, self.held.len() - HELD_LIMIT + HELD_BATCH)?;
+        if self.held.fresh_runs() > HELD_LIMIT {
+            self.hold_in_tree(pages, self.held.fresh_runs() - HELD_LIMIT + HELD_BATCH)?;
         }
         if self.ready.runs() > READY_LIMIT {
-            for (start, count) in self.ready.split_off_upper_half() {
-                self.tree.insert(pages, start, count)?;
-            }
-            self.scan_from = 0;
+            let upper = self.ready.split_off_upper_half();
+            self.put_into_tree(pages, upper)?;
         }
         Ok(())
     }
 
-    /// Held pages of the tree that nobody needs any more can be taken from it.
-    fn unhold_in_tree(&mut self, protected: &[u64]) {
-        let before = self.held_in_tree.len();
-        self.held_in_tree.retain(|_, held| held.is_needed(protected));
-        if self.held_in_tree.len() != before {
-            self.held_in_tree_pages = self.held_in_tree.values().map(|h| h.pages).sum();
-            self.scan_from = 0;
-        }
-    }
-
-    /// Puts the `count` runs that have been held longest into the tree.
+    /// Puts `count` of the held runs that are not in the tree into it.
     fn hold_in_tree(&mut self, pages: &Pages, count: usize) -> Result<(), EngineError> {
-        let mut held: Vec<Held> = self.held.drain(..count).collect();
-        self.held_after_scan = self.held_after_scan.saturating_sub(count);
-        held.sort_unstable_by_key(|h| h.start);
-        for run in held {
-            self.held_pages -= run.pages;
+        let mut held = self.held.take_fresh(count);
+        held.sort_unstable_by_key(|(run, _)| run.start);
+        for (run, blocker) in held {
             self.tree.insert(pages, run.start, run.pages)?;
-            self.held_in_tree_pages += run.pages;
-            self.held_in_tree.insert(run.start, run);
+            self.held.add_in_tree(run, blocker);
         }
         Ok(())
     }
 
-    /// Takes ready runs out of the tree: the lowest ones for single pages, else the lowest that is long
-    /// enough.
-    fn refill(&mut self, pages: &Pages, count: u64) -> Result<(), EngineError> {
-        if self.tree.pages.saturating_sub(self.held_in_tree_pages) < count {
-            return Ok(());
-        }
-        let found = if count == 1 { self.lowest_runs(pages)? } else { self.long_run(pages, count)? };
-        for (start, len) in found {
-            self.check_range(pages, start, len)?;
-            self.tree.remove(pages, start, len)?;
-            for (start, len, held) in self.pieces(start, len) {
-                if held {
-                    self.tree.insert(pages, start, len)?;
-                } else {
-                    self.make_ready(pages, start, len)?;
-                }
-            }
+    /// Puts ready runs, ascending, into the tree.
+    fn put_into_tree(
+        &mut self,
+        pages: &Pages,
+        runs: impl IntoIterator<Item = (u64, u64)>,
+    ) -> Result<(), EngineError> {
+        for (start, len) in runs {
+            self.tree.insert(pages, start, len)?;
+            self.scan_from = self.scan_from.min(start);
         }
         Ok(())
     }
 
-    /// The lowest runs of the tree that have a ready page.
-    fn lowest_runs(&mut self, pages: &Pages) -> Result<Vec<(u64, u64)>, EngineError> {
-        let mut found = Vec::new();
-        let mut runs = self.tree.runs_from(pages, self.scan_from)?;
-        while let Some((start, len)) = runs.next_run()? {
-            self.scan_from = start + len;
-            if self.has_ready_page(start, len) {
-                found.push((start, len));
-                if found.len() == REFILL_RUNS {
-                    break;
-                }
-            }
+    /// Where the free run around `page` begins, if it is known to be free. Held pages that are not in the tree are not
+    /// found.
+    pub(super) fn free_run_around(&self, pages: &Pages, page: u64) -> Result<Option<u64>, EngineError> {
+        if let Some(start) = self.ready.run_around(page) {
+            return Ok(Some(start));
         }
-        Ok(found)
+        Ok(self.tree.run_around(pages, page)?.map(|(start, _)| start))
     }
 
-    /// The lowest run of the tree that has `count` ready pages in a row.
-    fn long_run(&self, pages: &Pages, count: u64) -> Result<Vec<(u64, u64)>, EngineError> {
-        let mut runs = self.tree.runs_from(pages, 0)?;
-        for _ in 0..LONG_RUN_TRIES {
-            let Some((start, len)) = runs.next_run_of(count)? else {
-                break;
-            };
-            if self.pieces(start, len).iter().any(|&(_, len, held)| !held && len >= count) {
-                return Ok(vec![(start, len)]);
-            }
-        }
-        Ok(Vec::new())
+    /// Whether the next run of `count` pages that is taken lies below `page`.
+    pub(super) fn has_run_below(
+        &mut self,
+        pages: &Pages,
+        count: u64,
+        page: u64,
+    ) -> Result<bool, EngineError> {
+        self.refill(pages, count)?;
+        Ok(self.ready.find(count).is_some_and(|start| start + count <= page))
     }
 
-    fn has_ready_page(&self, start: u64, len: u64) -> bool {
-        let held: u64 = self.held_in_tree.range(start..start + len).map(|(_, h)| h.pages).sum();
-        held < len
+    /// Free pages at the end of the file that could be given up now. May tell too few.
+    pub(super) fn tail_pages(&self, pages: &Pages) -> Result<u64, EngineError> {
+        let ready = self.ready.run_around(self.high_water.saturating_sub(1));
+        let listed = self.tree.last_run(pages)?.filter(|(start, len)| start + len == self.high_water);
+        let listed = listed.map(|(start, _)| self.held.last_gap(start, self.high_water));
+        Ok(self.high_water - ready.into_iter().chain(listed).min().unwrap_or(self.high_water))
     }
 
-    /// A run of the tree cut into ready and held pieces: start, length, held.
-    fn pieces(&self, start: u64, len: u64) -> Vec<(u64, u64, bool)> {
-        let mut pieces = Vec::new();
-        let mut at = start;
-        for held in self.held_in_tree.range(start..start + len).map(|(_, h)| h) {
-            if held.start > at {
-                pieces.push((at, held.start - at, false));
-            }
-            pieces.push((held.start, held.pages, true));
-            at = held.start + held.pages;
-        }
-        if at < start + len {
-            pieces.push((at, start + len - at, false));
-        }
-        pieces
+    /// Changes the page of the free tree at `level` on the way to `key`, if it is `page`, so that it gets a new place
+    /// when the tree is next written.
+    pub(super) fn move_own_page(
+        &mut self,
+        pages: &Pages,
+        key: &[u8],
+        level: u8,
+        page: u64,
+    ) -> Result<bool, EngineError> {
+        self.tree.move_page(pages, key, level, page)
     }
 }

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(super) struct Ready {
     /// Start to length.
     runs: BTreeMap<u64, u64>,
-    /// Length and start of the runs of more than one page, so that a long one is found at once.
+    /// Length and start of the runs of more than one page: says at once that none is long enough.
     long: BTreeSet<(u64, u64)>,
     pages: u64,
 }
@@ -57,14 +57,47 @@ impl Ready {
         true
     }
 
-    /// Takes `count` contiguous pages out: the lowest page there is, or the front of the shortest run that
-    /// is long enough.
+    /// The lowest page.
+    pub(super) fn lowest(&self) -> Option<u64> {
+        self.runs.first_key_value().map(|(&start, _)| start)
+    }
+
+    /// Where the run that holds `page` begins.
+    pub(super) fn run_around(&self, page: u64) -> Option<u64> {
+        self.runs
+            .range(..=page)
+            .next_back()
+            .filter(|&(&start, &len)| page < start + len)
+            .map(|(&start, _)| start)
+    }
+
+    /// Takes the lowest page out.
+    pub(super) fn take_page(&mut self) -> Option<u64> {
+        let (start, len) = self.runs.pop_first()?;
+        if len > 1 {
+            self.long.remove(&(len, start));
+            self.runs.insert(start + 1, len - 1);
+            if len > 2 {
+                self.long.insert((len - 1, start + 1));
+            }
+        }
+        self.pages -= 1;
+        Some(start)
+    }
+
+    /// The lowest run of at least `count` pages.
+    pub(super) fn find(&self, count: u64) -> Option<u64> {
+        self.long.last().filter(|&&(longest, _)| longest >= count)?;
+        self.runs.iter().find(|&(_, &len)| len >= count).map(|(&start, _)| start)
+    }
+
+    /// Takes `count` contiguous pages out: the front of the lowest run that is long enough.
     pub(super) fn take(&mut self, count: u64) -> Option<u64> {
-        let (start, len) = if count == 1 {
-            self.runs.first_key_value().map(|(&start, &len)| (start, len))?
-        } else {
-            self.long.range((count, 0)..).next().map(|&(len, start)| (start, len))?
-        };
+        if count == 1 {
+            return self.take_page();
+        }
+        let start = self.find(count)?;
+        let len = self.runs.get(&start).copied()?;
         self.unlink(start, len);
         if len > count {
             self.link(start + count, len - count);
@@ -107,11 +140,12 @@ mod tests {
             assert!(ready.add(start, 1));
         }
         assert_eq!(ready.iter().collect::<Vec<_>>(), [(10, 3), (20, 1), (30, 2)]);
-        assert_eq!(ready.take(2), Some(30), "the shortest run that will do");
-        assert_eq!(ready.take(1), Some(10));
-        assert_eq!(ready.take(3), None);
-        assert_eq!(ready.take(2), Some(11));
-        assert_eq!((ready.take(1), ready.take(1), ready.pages()), (Some(20), None, 0));
+        assert_eq!((ready.run_around(12), ready.run_around(13), ready.run_around(9)), (Some(10), None, None));
+        assert_eq!(ready.take(2), Some(10), "the lowest run that will do");
+        assert_eq!(ready.take(2), Some(30));
+        assert_eq!(ready.take(2), None);
+        assert_eq!((ready.take(1), ready.lowest(), ready.take(1)), (Some(12), Some(20), Some(20)));
+        assert_eq!((ready.take(1), ready.pages()), (None, 0));
     }
 
     #[test]

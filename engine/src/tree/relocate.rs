@@ -1,0 +1,262 @@
+//! Moving pages off the end of the file, so that it can be cut.
+//!
+//! Free pages are used again lowest first, so a file whose contents have shrunk would empty from its end if everything
+//! were written anew. What is not written by itself is moved: from the high-water mark downwards, a page at a time, each
+//! asked whose it is. Its header names tree and level, and the page carries a key; whether it is in use is found by going
+//! down to that key from the newest root, which must lead to this very page. A page that is in use is changed without a
+//! change (its ancestors with it) and so gets the lowest free place when it is written. Free runs are jumped over by way
+//! of the free tree; a page that is free or held but not yet listed there costs one descent. Overflow runs carry their
+//! key too, and the pages inside them, which have no header, are passed over until the header is met.
+//!
+//! How far down: if all free pages that nobody has needed for a while (the surplus) were given back but for a reserve,
+//! the file would end at the *floor*. Moving begins only when there is twice the reserve to gain, goes on until the scan
+//! has reached the floor, and then waits for a checkpoint: only that makes the pages that were left free to be given up,
+//! and a file that is overwritten all the time has no surplus. So nothing moves in a steady state.
+//!
+//! Each step is bounded in the pages it writes and in those it looks at. It is a write transaction like any other.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::db::{Db, Writer};
+use super::edit::Edit;
+use super::pages::Pages;
+use super::root::DEPTH_LIMIT;
+use super::space::Space;
+use super::write::{HAS_WRITER, WriteTxn};
+use crate::error::EngineError;
+use crate::page::{
+    Checked, FREE_TREE, Fault, HEADER_BYTES, KEY_LIMIT, Kind, Node, read_run, run_pages, u32_at, u64_at,
+};
+
+/// The part of the pages in use that is kept free: growing by as much costs no room on the disk.
+const RESERVE_PART: u64 = 32;
+/// The least that is kept free, in pages.
+const RESERVE_LEAST: u64 = 64;
+/// Pages looked at in one step, for each page that it may write.
+const LOOKS_PER_PAGE: u64 = 8;
+
+/// Where the moving of pages stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Relocation {
+    /// There is nothing to gain.
+    Idle,
+    /// There is more to do at once.
+    More,
+    /// What has been left must become free at the next checkpoint before it makes sense to go on.
+    Waiting,
+}
+
+/// The scan.
+#[derive(Debug, Default)]
+pub(super) struct Mover {
+    /// Pages from here on have been looked at; `None` between two scans.
+    at: Option<u64>,
+    /// The durable transaction when the last scan came to its end.
+    ended: u64,
+}
+
+impl Mover {
+    /// Down to which page to look, when there is enough to gain.
+    fn floor(&self, space: &Space, hurry: bool) -> Option<u64> {
+        let (surplus, reserve) = (space.surplus(hurry), reserve(space));
+        let enough = if self.at.is_some() { reserve } else { 2 * reserve };
+        (surplus > enough).then(|| space.high_water - surplus + reserve)
+    }
+
+    /// Where to go on, and down to which page.
+    fn plan(&mut self, space: &Space, durable: u64, hurry: bool) -> Result<(u64, u64), Relocation> {
+        let Some(floor) = self.floor(space, hurry) else {
+            self.at = None;
+            return Err(Relocation::Idle);
+        };
+        match self.at {
+            None if self.ended == durable => Err(Relocation::Waiting),
+            at => Ok((at.unwrap_or(u64::MAX).min(space.high_water), floor)),
+        }
+    }
+}
+
+/// Free pages that a file keeps.
+pub(super) fn reserve(space: &Space) -> u64 {
+    (space.pages_in_use() / RESERVE_PART).max(RESERVE_LEAST)
+}
+
+/// What a page says it is. It need not be true: the page may have been free for long.
+enum Claim {
+    Page { tree: u8, level: u8, key: Vec<u8> },
+    Run { tree: u8, pages: u64, key: Vec<u8> },
+}
+
+impl WriteTxn {
+    /// Moves some pages from the end of the file to the lowest free places, when the file has been larger than it need be
+    /// for a while: about `most_pages` are written for it. What they hold does not change. The file is cut by checkpoints
+    /// that come after. To be followed by [`WriteTxn::publish`] like any other change.
+    pub fn relocate(&mut self, most_pages: u64) -> Result<Relocation, EngineError> {
+        if let Some(e) = &self.failed {
+            return Err(e.clone());
+        }
+        let shared = Arc::clone(&self.shared);
+        let (protected, durable) = shared.protected();
+        self.space().tidy(&shared.pages, &protected).map_err(|e| shared.set_poison(e))?;
+        if self.repack(durable, most_pages)? {
+            return Ok(Relocation::More);
+        }
+        let Writer { space, mover, .. } = &mut **self.writer.as_mut().expect(HAS_WRITER);
+        let hurry = shared.hurry.load(Ordering::Relaxed);
+        let (mut at, floor) = match mover.plan(space, durable, hurry) {
+            Ok(plan) => plan,
+            Err(nothing) => {
+                if nothing == Relocation::Idle {
+                    shared.hurry.store(false, Ordering::Relaxed);
+                }
+                shared.tell(self.writer.as_ref().expect(HAS_WRITER), 0)?;
+                return Ok(nothing);
+            }
+        };
+        let (mut written, mut looks) = (0, most_pages.saturating_mul(LOOKS_PER_PAGE));
+        while at > floor && written < most_pages && looks > 0 {
+            looks -= 1;
+            if let Some(start) = self.space().free_run_around(&shared.pages, at - 1)? {
+                at = start;
+            } else {
+                at -= 1;
+                written += self.move_what_is_at(at)?;
+            }
+        }
+        let mover = &mut self.writer.as_mut().expect(HAS_WRITER).mover;
+        if at > floor {
+            mover.at = Some(at);
+            return Ok(Relocation::More);
+        }
+        (mover.at, mover.ended) = (None, durable);
+        Ok(Relocation::Waiting)
+    }
+
+    /// Pages and runs that this transaction has changed.
+    pub(super) fn dirty_pages(&self) -> u64 {
+        self.writer.as_ref().expect(HAS_WRITER).dirty.count() as u64
+    }
+
+    fn space(&mut self) -> &mut Space {
+        &mut self.writer.as_mut().expect(HAS_WRITER).space
+    }
+
+    /// Moves the page, or the run that begins there, if it is in use. Returns how many pages will be written for it.
+    fn move_what_is_at(&mut self, page: u64) -> Result<u64, EngineError> {
+        let shared = Arc::clone(&self.shared);
+        let Some(claim) = claim_of(&shared.pages, page) else {
+            return Ok(0);
+        };
+        let before = self.dirty_pages();
+        let run_pages = match claim {
+            Claim::Page { tree: FREE_TREE, level, key } => {
+                return Ok(self.space().move_own_page(&shared.pages, &key, level, page)?.into());
+            }
+            Claim::Page { tree, level, key } => {
+                self.edit(tree as usize - 1, &key, |edit| edit.move_page(&key, level, page))?;
+                0
+            }
+            Claim::Run { tree, pages, key } => {
+                // Only where the new place is known to lie below: else the file would grow.
+                if !self.space().has_run_below(&shared.pages, pages, page)? {
+                    return Ok(0);
+                }
+                if self.edit(tree as usize - 1, &key, |edit| edit.move_run(&key, page))? { pages } else { 0 }
+            }
+        };
+        Ok(self.dirty_pages().saturating_sub(before) + run_pages)
+    }
+
+    /// Changes the tree in this place of the table, if there is one.
+    pub(super) fn edit(
+        &mut self,
+        place: usize,
+        key: &[u8],
+        step: impl FnOnce(&mut Edit<'_>) -> Checked<bool>,
+    ) -> Result<bool, EngineError> {
+        let Some(root) = self.root.trees.get_mut(place) else {
+            return Ok(false);
+        };
+        let mut edit = Edit {
+            pages: &self.shared.pages,
+            dirty: &mut self.writer.as_mut().expect(HAS_WRITER).dirty,
+            freed: &mut self.freed,
+            root,
+            tree: place as u8 + 1,
+            // A tree that no spec names has entries moved, but none put.
+            stamp: self.shared.stamp_of_place(place).unwrap_or(|_, _| 0),
+        };
+        step(&mut edit).map_err(|fault| {
+            let e = edit.view().explain(key, fault);
+            self.failed = Some(e.clone());
+            e
+        })
+    }
+}
+
+impl Db {
+    /// A transaction that only moves pages off the end of the file: see [`WriteTxn::relocate`]. For a database that is
+    /// not being written to, or between its batches.
+    pub fn relocate_step(&self, most_pages: u64) -> Result<Relocation, EngineError> {
+        let mut txn = self.write();
+        let progress = txn.relocate(most_pages)?;
+        txn.publish()?;
+        Ok(progress)
+    }
+
+    /// Has pages moved off the end of the file from the next step on, even if what is free now was needed a moment ago;
+    /// until there is nothing more to gain.
+    pub fn hurry_relocation(&self) {
+        self.0.hurry.store(true, Ordering::Relaxed);
+    }
+}
+
+/// What the page says it is, if it says anything. The caller has the writer's turn, so that nobody writes to it. Whatever
+/// cannot be read is no claim: what is in use is read, and complained of, by others.
+fn claim_of(pages: &Pages, page: u64) -> Option<Claim> {
+    let bytes = pages.raw(page, 1).ok()?;
+    if u64_at(bytes, 8)? != page {
+        return None;
+    }
+    let tree = *bytes.get(1)?;
+    match *bytes.first()? {
+        kind if kind == Kind::Run as u8 => run_claim(pages, page, tree, bytes),
+        kind if kind == Kind::Leaf as u8 || kind == Kind::Branch as u8 => {
+            let node = Node::of(bytes).ok()?;
+            let key = a_key_below(pages, node).ok()?;
+            Some(Claim::Page { tree, level: node.level(), key })
+        }
+        _ => None,
+    }
+}
+
+fn run_claim(pages: &Pages, page: u64, tree: u8, bytes: &[u8]) -> Option<Claim> {
+    let (count, key_bytes) = (u32_at(bytes, 4)?, u32_at(bytes, 24)? as usize);
+    let expected = run_pages(pages.geometry, key_bytes, u32_at(bytes, 28)? as usize);
+    if tree == FREE_TREE || key_bytes > KEY_LIMIT || u64::from(count) != expected {
+        return None;
+    }
+    let front = run_pages(pages.geometry, key_bytes, 0);
+    let key = pages.raw(page, front).ok()?.get(HEADER_BYTES..HEADER_BYTES + key_bytes)?;
+    Some(Claim::Run { tree, pages: expected, key: key.to_vec() })
+}
+
+/// A key that belongs to the page or to one below it.
+fn a_key_below<'a>(pages: &'a Pages, mut node: Node<'a>) -> Checked<Vec<u8>> {
+    for _ in 0..DEPTH_LIMIT {
+        if node.first_keyed() < node.count() {
+            let key = node.inline_key(node.first_keyed())?;
+            return match &key.long {
+                None => Ok(key.inline.to_vec()),
+                Some(run) => {
+                    let bytes = pages.raw(run.page, run.pages(pages.geometry))?;
+                    Ok(read_run(bytes, pages.geometry, node.tree(), run)?.0.to_vec())
+                }
+            };
+        }
+        // A branch with one child has no separator.
+        node = Node::of(pages.raw(node.child(0)?.page, 1)?)?;
+    }
+    Err(Fault::page(node.number(), "no key is found below it"))
+}
