@@ -102,7 +102,8 @@ fn was_never_written(
         let at = n * SECTOR_BYTES;
         sector.iter().all(|&b| b == 0) || new.get(at..at + sector.len()) == Some(sector)
     });
-    Ok(!whole && blank_or_new)
+    // A whole meta page in a file that is shorter than a new one: the change of its length has not arrived.
+    Ok(blank_or_new && (!whole || len < FIRST_BYTES))
 }
 
 /// Both meta pages of a file without entries, so that from the first checkpoint on there is always an older

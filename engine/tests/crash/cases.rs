@@ -1,12 +1,9 @@
-//! Crashes at every point: what a restart finds is exactly a checkpoint, and nothing of the file is lost.
-#![allow(clippy::unwrap_used)]
-
-mod common;
+//! Single cases: torn meta pages, older meta pages, commits during a checkpoint, failed writes.
 
 use std::sync::{Arc, Mutex};
 
-use common::{Model, Numbers, SPECS, assert_clean, assert_same, open, open_image, options};
-use holdfast_engine::file::{CrashUnit, FileError, MemFile, PageFile};
+use crate::common::{Model, Numbers, SPECS, assert_clean, assert_same, open, open_image, options};
+use holdfast_engine::file::{FileError, MemFile, PageFile};
 use holdfast_engine::tree::{Db, TreeId, WriteTxn};
 
 /// A state that a crash may leave: from operation `meta` on it may be found, from `done` on an older one
@@ -92,37 +89,6 @@ fn assert_survives(image: Vec<u8>, page_size: u32, crash: usize, milestones: &[M
     publish_some(&db, &mut model, &mut numbers);
     assert_same(&db.snapshot(), &model);
     assert_clean(&db);
-}
-
-fn crash_everywhere(page_size: u32, seed: u64, rounds: u64, step: usize) {
-    let file = Arc::new(MemFile::new());
-    file.keep_history();
-    let milestones = work(&file, page_size, seed, rounds);
-    assert!(milestones.len() > 3, "the workload makes checkpoints");
-    for crash in (0..=file.operations()).step_by(step) {
-        let mut numbers = Numbers(seed ^ crash as u64);
-        assert_survives(file.crash_image_at(crash, |_| false), page_size, crash, &milestones);
-        assert_survives(file.crash_image_at(crash, |_| true), page_size, crash, &milestones);
-        let mut torn = |_: CrashUnit| numbers.below(2) == 0;
-        assert_survives(file.crash_image_at(crash, &mut torn), page_size, crash, &milestones);
-    }
-}
-
-#[test]
-fn at_every_operation_with_small_pages() {
-    crash_everywhere(512, 1, 30, 1);
-}
-
-#[test]
-fn at_every_operation_with_usual_pages() {
-    crash_everywhere(4096, 2, 30, 1);
-}
-
-#[test]
-fn at_many_points_of_long_lives() {
-    for seed in 10..14 {
-        crash_everywhere(512, seed, 150, 23);
-    }
 }
 
 /// The file grows, is emptied, and is cut; a crash at any of it loses nothing.
@@ -371,6 +337,18 @@ fn after_a_failure_nothing_more_is_written() {
         drop(db);
         let (_file, db) = open_image(file.crash_image(|_| false), 512);
         assert!(db.stats().durable_mark >= mark);
+        assert_clean(&db);
+    }
+}
+
+/// A creation that a crash broke off: the first meta page arrived, and the length of the file did not.
+#[test]
+fn a_new_file_that_is_shorter_than_it_was_made() {
+    let file = Arc::new(MemFile::new());
+    drop(open(&file, 65536));
+    for bytes in [4096, 7168, 8192, 65536, 100_000] {
+        let (_file, db) = open_image(file.image()[..bytes].to_vec(), 65536);
+        assert_same(&db.snapshot(), &Model::new());
         assert_clean(&db);
     }
 }
