@@ -6,6 +6,7 @@ mod compaction;
 mod damage;
 mod golden;
 mod loading;
+mod long;
 mod model;
 mod ops;
 mod oracle;
@@ -67,6 +68,7 @@ impl TestStore {
             let mut txn = self.store.begin().unwrap();
             let progress = txn.compact_step(rows).unwrap();
             txn.publish().unwrap();
+            assert!(!matches!(progress, super::CompactProgress::Held { .. }), "a long read is in the way");
             if progress != super::CompactProgress::More {
                 return;
             }
