@@ -61,12 +61,7 @@ impl<'t, T: TreeRead> Reader<'t, T> {
 
     /// Where the first part of `range` ends: a scan at `at` before that key passes at most `rows` rows of LIVE and
     /// `rows` keys of HISTORY. `None` when the whole range is no longer than that. Lies above the start of the range.
-    fn part_end(
-        &self,
-        range: &KeyRange<'_>,
-        at: i64,
-        rows: usize,
-    ) -> Result<Option<Vec<u8>>, MvccError> {
+    fn part_end(&self, range: &KeyRange<'_>, at: i64, rows: usize) -> Result<Option<Vec<u8>>, MvccError> {
         let mut end: Option<Vec<u8>> = None;
         let mut cursor = self.tree.cursor(LIVE);
         cursor.seek(range.from())?;
@@ -115,12 +110,7 @@ impl<'t, T: TreeRead> Reader<'t, T> {
     /// Where the last part of `range` starts: a scan at `at` from that key to the end of the range passes at most
     /// `rows` rows of LIVE and `rows` keys of HISTORY. `None` when the whole range is no longer than that. Lies below
     /// the end of the range.
-    fn part_start(
-        &self,
-        range: &KeyRange<'_>,
-        at: i64,
-        rows: usize,
-    ) -> Result<Option<Vec<u8>>, MvccError> {
+    fn part_start(&self, range: &KeyRange<'_>, at: i64, rows: usize) -> Result<Option<Vec<u8>>, MvccError> {
         let mut start: Option<Vec<u8>> = None;
         let mut cursor = self.tree.cursor(LIVE);
         match range.end() {

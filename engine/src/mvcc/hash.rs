@@ -109,6 +109,12 @@ enum Next {
     Records { from: Vec<u8>, alive_at: i64 },
 }
 
+impl Next {
+    fn all_records(alive_at: i64) -> Self {
+        Self::Records { from: Vec::new(), alive_at }
+    }
+}
+
 impl Hasher {
     pub(crate) fn new(revision: i64, compact_revision: i64, by_compaction: bool) -> Self {
         let (reborn, hash) = (BTreeSet::new(), crc32c::crc32c(SEED));
@@ -129,7 +135,7 @@ impl Hasher {
                 let deleted = self.find_reborn(reader)?;
                 // Without a record at or below C there is nothing to select.
                 self.next = if self.compact_revision < 0 || (self.by_compaction && deleted) {
-                    self.records_from_first(self.revision)
+                    Next::all_records(self.revision)
                 } else {
                     Next::Living { from: Vec::new() }
                 };
@@ -150,10 +156,6 @@ impl Hasher {
         };
         let Self { hash, compact_revision, revision, .. } = *self;
         Ok(done.then_some(HashKv { hash, compact_revision, hash_revision: revision }))
-    }
-
-    fn records_from_first(&self, alive_at: i64) -> Next {
-        Next::Records { from: Vec::new(), alive_at }
     }
 
     /// Notes the keys deleted and then put again inside R, and tells whether any was deleted there.
@@ -193,15 +195,13 @@ impl Hasher {
             !found
         })?;
         if found {
-            return Ok(self.records_from_first(self.revision));
+            return Ok(Next::all_records(self.revision));
         }
-        Ok(match rest {
-            Some(from) => Next::Living { from },
-            None => {
-                self.reborn.clear();
-                self.records_from_first(self.compact_revision)
-            }
-        })
+        if let Some(from) = rest {
+            return Ok(Next::Living { from });
+        }
+        self.reborn.clear();
+        Ok(Next::all_records(self.compact_revision))
     }
 
     /// Hashes records, and returns the key of the first that was not looked at.

@@ -99,11 +99,7 @@ impl Holds {
     pub(crate) fn stats(&self) -> HoldStats {
         let state = self.state.lock();
         let oldest = state.held.values().map(|held| state.now - held.since).max();
-        HoldStats {
-            holds: state.held.len() as u64,
-            oldest_ticks: oldest.unwrap_or(0),
-            broken: state.broken,
-        }
+        HoldStats { holds: state.held.len() as u64, oldest_ticks: oldest.unwrap_or(0), broken: state.broken }
     }
 }
 

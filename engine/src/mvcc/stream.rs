@@ -22,9 +22,9 @@ use super::view::View;
 use crate::tree::Snapshot;
 use bytes::Bytes;
 
-/// Rows passed over one root.
+/// Rows passed over one root: enough to fetch records together, few enough for some milliseconds.
 #[cfg(not(test))]
-const PART_ROWS: usize = 1024;
+const PART_ROWS: usize = 4096;
 /// In tests few, so that small stores have many parts.
 #[cfg(test)]
 const PART_ROWS: usize = 3;

@@ -192,8 +192,15 @@ fn a_deletion_of_many_keys_is_one_revision() {
 #[test]
 fn compaction_follows_the_last_walk_of_a_snapshot() {
     let store = TestStore::new();
+    // Revisions of several changes, which supersede each other: a chunk may end in the middle of one.
     for n in 0..40 {
-        store.put(&format!("k{}", n % 4), &n.to_string());
+        store.write(|txn| {
+            let (key, other) = (format!("k{}", n % 4), format!("k{}", (n + 1) % 4));
+            txn.put(key.as_bytes(), b"1", 0).unwrap();
+            txn.put(other.as_bytes(), b"1", 0).unwrap();
+            txn.delete_range(key.as_bytes(), b"", false).unwrap();
+            txn.put(key.as_bytes(), b"2", 0).unwrap();
+        });
     }
     let last = store.put("k0", "last");
     let (view, mut held) = store.store.hold_records(9).unwrap();

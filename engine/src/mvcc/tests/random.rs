@@ -215,7 +215,7 @@ impl Both {
     fn compare_range(&self, view: &View, query: &RangeQuery<'_>) {
         let model = &self.model;
         let result = view.range(query).unwrap();
-            assert_same(&result, model, query);
+        assert_same(&result, model, query);
         for chunk_bytes in [0, 64, usize::MAX] {
             let mut stream = self.real.store.range_stream(query, 0).unwrap();
             let mut streamed = Vec::new();

@@ -1,7 +1,9 @@
 //! Range reads that real etcd has answered, and the corners of ranges.
 
 use super::{TestStore, keys};
-use crate::mvcc::{CompactProgress, HoldStats, KeyValue, MvccError, RangeQuery, RangeResult, SortOrder, SortTarget};
+use crate::mvcc::{
+    CompactProgress, HoldStats, KeyValue, MvccError, RangeQuery, RangeResult, SortOrder, SortTarget,
+};
 
 const K: RangeQuery<'static> = RangeQuery {
     key: b"k",
@@ -127,9 +129,10 @@ fn long_keys_and_values_are_kept() {
 /// A stream outlives the state that it began with, and the compaction of its revision.
 #[test]
 fn a_stream_goes_on_over_newer_states() {
-    for (order, expected) in
-        [(SortOrder::None, ["k0", "k1", "k2", "k3", "k4"]), (SortOrder::Descend, ["k4", "k3", "k2", "k1", "k0"])]
-    {
+    for (order, expected) in [
+        (SortOrder::None, ["k0", "k1", "k2", "k3", "k4"]),
+        (SortOrder::Descend, ["k4", "k3", "k2", "k1", "k0"]),
+    ] {
         let store = observed();
         let mut stream = store.store.range_stream(&RangeQuery { order, ..K }, 0).unwrap();
         let mut seen = RangeResult { kvs: stream.next_chunk(1).unwrap().unwrap(), ..RangeResult::default() };
