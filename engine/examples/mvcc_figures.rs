@@ -182,7 +182,7 @@ fn read_round(store: &Store, keys: u64, ascending: bool, revision: i64, what: &s
     assert_eq!(count, keys as i64);
     each(&format!("count of everything, {what}"), start.elapsed(), 1);
     let start = Watch::start();
-    let mut stream = view.range_stream(&RangeQuery { revision, ..ALL })?;
+    let mut stream = store.range_stream(&RangeQuery { revision, ..ALL }, 0)?;
     let mut streamed = 0;
     while let Some(chunk) = stream.next_chunk(1 << 20)? {
         streamed += chunk.len() as u64;

@@ -10,8 +10,11 @@
 //! at the last compacted revision itself. What is left at or below C is the newest version of each living key.
 //!
 //! The cost follows the number of changes since the last compaction, not the size of the store.
+//!
+//! A read in chunks holds it back (`hold`): a step looks only at records below the lowest revision that is held.
 
 use super::error::MvccError;
+use super::hashing::CompactionSpan;
 use super::keyvalue::KeyValue;
 use super::meta::{self, COMPACT_CURSOR, FINISHED_COMPACT, SCHEDULED_COMPACT};
 use super::reader::{corrupt, decode_record_key};
@@ -30,6 +33,11 @@ pub enum CompactProgress {
     Idle,
     /// There is more to do.
     More,
+    /// There is more to do, but a read in chunks needs what would go next. Nothing was changed.
+    Held {
+        /// The lowest revision that is held.
+        by: i64,
+    },
     /// This step was the last one.
     Done {
         /// The compacted revision.
@@ -50,8 +58,9 @@ struct Step {
 
 impl ApplyTxn {
     /// Compacts at `revision`, logically and at once; [`ApplyTxn::compact_step`] does the rest. It must be above the
-    /// last compaction and not above the current revision.
-    pub fn compact(&mut self, revision: i64) -> Result<(), MvccError> {
+    /// last compaction and not above the current revision. Returns what of it is to be hashed, if the compaction before
+    /// was complete.
+    pub fn compact(&mut self, revision: i64) -> Result<Option<CompactionSpan>, MvccError> {
         let last = self.position.compact_revision();
         if revision <= last {
             return Err(MvccError::Compacted { revision, compact_revision: last });
@@ -67,7 +76,8 @@ impl ApplyTxn {
         }
         meta::write_compaction(&mut self.txn, SCHEDULED_COMPACT, revision)?;
         self.position.scheduled = revision;
-        Ok(())
+        let was_complete = last == self.position.finished;
+        Ok(was_complete.then_some(CompactionSpan { from: last, to: revision }))
     }
 
     /// One step of the physical half: looks at no more than `max_rows` records (at least one).
@@ -76,7 +86,16 @@ impl ApplyTxn {
         if target <= self.position.finished {
             return Ok(CompactProgress::Idle);
         }
-        let step = self.find_step(target, max_rows.max(1))?;
+        let holds = &self.holds;
+        let held = self.step.get_or_insert_with(|| holds.begin_step()).0.filter(|held| *held < target);
+        let start = match meta::read_cursor(&self.txn)? {
+            Some(cursor) => cursor,
+            None => RecordKey::put(Revision::new(self.position.finished.max(0), 0)),
+        };
+        if let Some(by) = held.filter(|held| start.revision.main >= *held) {
+            return Ok(CompactProgress::Held { by });
+        }
+        let step = self.find_step(start, target, held, max_rows.max(1))?;
         self.remove(&step)?;
         if let Some(next) = step.next {
             self.write_cursor(next)?;
@@ -109,11 +128,13 @@ impl ApplyTxn {
         Ok(())
     }
 
-    fn find_step(&self, target: i64, max_rows: usize) -> Result<Step, MvccError> {
-        let start = match meta::read_cursor(&self.txn)? {
-            Some(cursor) => cursor,
-            None => RecordKey::put(Revision::new(self.position.finished.max(0), 0)),
-        };
+    fn find_step(
+        &self,
+        start: RecordKey,
+        target: i64,
+        held: Option<i64>,
+        max_rows: usize,
+    ) -> Result<Step, MvccError> {
         let mut step = Step::default();
         let mut cursor = self.txn.cursor(RECORDS);
         cursor.seek(&start.encode())?;
@@ -123,7 +144,8 @@ impl ApplyTxn {
             if record.revision.main > target {
                 break;
             }
-            if rows == max_rows || step.bytes >= STEP_BYTES {
+            let is_held = held.is_some_and(|held| record.revision.main >= held);
+            if is_held || rows == max_rows || step.bytes >= STEP_BYTES {
                 step.next = Some(record);
                 break;
             }

@@ -23,6 +23,16 @@ pub enum MvccError {
         /// The newest one.
         current: i64,
     },
+    /// A read in chunks has lived for longer than its limit, and compaction was let go on: it can no longer be told
+    /// what stood at its revision.
+    #[error(
+        "the read at revision {revision} has taken longer than its limit and was ended, so that compaction can go on; \
+         begin anew"
+    )]
+    Outlived {
+        /// The revision that was read.
+        revision: i64,
+    },
     /// The tree below failed; its message says where.
     #[error(transparent)]
     Engine(#[from] EngineError),

@@ -14,7 +14,15 @@
 //! again inside transaction R itself, that is the lifetime that ended there, and the key counts as dead. Transactions
 //! can do that (a delete over an open range is invisible to the check for duplicates), so the rule is followed here.
 //!
-//! Nothing is collected: records pass in order, and rows tell of each old one whether it was superseded by R.
+//! The rules are those of releases from 3.5.16 on, for every cluster version: they were made so that a member of any
+//! release answers the same, and older releases differ only in what they refuse.
+//!
+//! **While compacting** etcd computes one more hash, of what the compaction is about to remove: C is the compaction
+//! before, R the new one. There the selection knows the deletions at R as well, so that it is skipped only if nothing
+//! lives *and* nothing was deleted at R. What becomes of that hash is told in `hashing`.
+//!
+//! Nothing is collected: records pass in order, and rows tell of each old one whether it was superseded by R. So the
+//! walk can stop at any record and go on over a newer root (see `hold`).
 
 use super::error::MvccError;
 use super::keyrange::KeyRange;
@@ -39,50 +47,23 @@ pub struct HashKv {
 /// What the hash starts from: the name of etcd's bucket.
 const SEED: &[u8] = b"key";
 
+/// Bytes of records after which a step ends.
+const STEP_BYTES: usize = 1 << 20;
+
 impl<T: TreeRead> Reader<'_, T> {
-    /// Hashes the history up to `revision`, 0 for the current one. Reads every record up to there.
+    /// Hashes the history up to `revision`, 0 for the current one, over this one root.
     pub(crate) fn hash_kv(&self, revision: i64) -> Result<HashKv, MvccError> {
-        let hash_revision =
-            if revision == 0 { self.revision } else { self.at(revision).map(|_| revision)? };
-        let mut hash = crc32c::crc32c(SEED);
-        if hash_revision > 0 {
-            let selection = Selection::new(self, hash_revision)?;
-            let mut cursor = self.tree.cursor(RECORDS);
-            cursor.seek_first()?;
-            while let Some((key, wire)) = cursor.entry()? {
-                let record = decode_record_key(key)?;
-                if record.revision.main > hash_revision {
-                    break;
-                }
-                if record.revision.main > self.compact_revision || selection.keeps(self, record, wire)? {
-                    hash = crc32c::crc32c_append(crc32c::crc32c_append(hash, key), wire);
-                }
-                cursor.next()?;
+        let mut hasher = Hasher::new(self.hash_revision(revision)?, self.compact_revision, false);
+        loop {
+            if let Some(hash) = hasher.step(self, usize::MAX)? {
+                return Ok(hash);
             }
         }
-        Ok(HashKv { hash, compact_revision: self.compact_revision, hash_revision })
     }
 
-    /// The keys deleted and then put again inside transaction `main`.
-    fn reborn_in(&self, main: i64) -> Result<BTreeSet<Vec<u8>>, MvccError> {
-        let mut created = BTreeSet::new();
-        let mut seen_tombstone = false;
-        self.each_change_in(main, |key, kv| {
-            seen_tombstone |= key.tombstone;
-            if seen_tombstone && !key.tombstone && kv.create_revision == main {
-                created.insert(kv.key.to_vec());
-            }
-        })?;
-        if created.is_empty() {
-            return Ok(created);
-        }
-        let mut reborn = BTreeSet::new();
-        self.each_change_in(main, |key, kv| {
-            if key.tombstone && created.contains(kv.key) {
-                reborn.insert(kv.key.to_vec());
-            }
-        })?;
-        Ok(reborn)
+    /// The revision up to which a request hashes. A negative one is no error: nothing is hashed then.
+    pub(crate) fn hash_revision(&self, revision: i64) -> Result<i64, MvccError> {
+        if revision == 0 { Ok(self.revision) } else { self.at(revision).map(|_| revision) }
     }
 
     fn each_change_in(
@@ -104,32 +85,161 @@ impl<T: TreeRead> Reader<'_, T> {
     }
 }
 
-/// Which records at or below the compacted revision count.
-struct Selection {
-    /// A version counts if nothing has superseded it up to here.
-    alive_at: i64,
-    /// Keys that count as dead at `alive_at` though a version of them lives.
-    dead: BTreeSet<Vec<u8>>,
+/// A hash that is being computed, step by step.
+pub(crate) struct Hasher {
+    /// R.
+    revision: i64,
+    /// C.
+    compact_revision: i64,
+    /// Whether it is the hash that a compaction at R makes.
+    by_compaction: bool,
+    /// Keys deleted and put again inside R.
+    reborn: BTreeSet<Vec<u8>>,
+    next: Next,
+    hash: u32,
 }
 
-impl Selection {
-    fn new<T: TreeRead>(reader: &Reader<'_, T>, hash_revision: i64) -> Result<Self, MvccError> {
-        let dead = reader.reborn_in(hash_revision)?;
-        let mut dead_but_living = 0;
-        for key in &dead {
-            dead_but_living += i64::from(reader.version(key, hash_revision)?.is_some());
-        }
-        if reader.count(&KeyRange::all(), hash_revision)? > dead_but_living {
-            return Ok(Self { alive_at: hash_revision, dead });
-        }
-        Ok(Self { alive_at: reader.compact_revision, dead: BTreeSet::new() })
+/// What the next step does.
+enum Next {
+    /// Looks at the changes in R itself.
+    Changes,
+    /// Looks for a key that lives at R, from this one on.
+    Living { from: Vec<u8> },
+    /// Hashes the records from this key on; an old one counts if nothing had superseded it at `alive_at`.
+    Records { from: Vec<u8>, alive_at: i64 },
+}
+
+impl Next {
+    fn all_records(alive_at: i64) -> Self {
+        Self::Records { from: Vec::new(), alive_at }
+    }
+}
+
+impl Hasher {
+    pub(crate) fn new(revision: i64, compact_revision: i64, by_compaction: bool) -> Self {
+        let (reborn, hash) = (BTreeSet::new(), crc32c::crc32c(SEED));
+        Self { revision, compact_revision, by_compaction, reborn, next: Next::Changes, hash }
     }
 
+    /// Reads on, for at most about `max_rows` rows or records (the changes of R itself are looked at in one go), and
+    /// returns the hash when it has read everything. `reader` may be over another root each time, as long as it holds
+    /// everything that a reader at C needs.
+    pub(crate) fn step<T: TreeRead>(
+        &mut self,
+        reader: &Reader<'_, T>,
+        max_rows: usize,
+    ) -> Result<Option<HashKv>, MvccError> {
+        let done = match std::mem::replace(&mut self.next, Next::Changes) {
+            Next::Changes if self.revision <= 0 => true,
+            Next::Changes => {
+                let deleted = self.find_reborn(reader)?;
+                // Without a record at or below C there is nothing to select.
+                self.next = if self.compact_revision < 0 || (self.by_compaction && deleted) {
+                    Next::all_records(self.revision)
+                } else {
+                    Next::Living { from: Vec::new() }
+                };
+                false
+            }
+            Next::Living { from } => {
+                self.next = self.find_living(reader, &from, max_rows)?;
+                false
+            }
+            Next::Records { from, alive_at } => {
+                let rest = self.hash_records(reader, &from, alive_at, max_rows)?;
+                let done = rest.is_none();
+                if let Some(from) = rest {
+                    self.next = Next::Records { from, alive_at };
+                }
+                done
+            }
+        };
+        let Self { hash, compact_revision, revision, .. } = *self;
+        Ok(done.then_some(HashKv { hash, compact_revision, hash_revision: revision }))
+    }
+
+    /// Notes the keys deleted and then put again inside R, and tells whether any was deleted there.
+    fn find_reborn<T: TreeRead>(&mut self, reader: &Reader<'_, T>) -> Result<bool, MvccError> {
+        let main = self.revision;
+        let mut created = BTreeSet::new();
+        let mut seen_tombstone = false;
+        reader.each_change_in(main, |key, kv| {
+            seen_tombstone |= key.tombstone;
+            if seen_tombstone && !key.tombstone && kv.create_revision == main {
+                created.insert(kv.key.to_vec());
+            }
+        })?;
+        if created.is_empty() {
+            return Ok(seen_tombstone);
+        }
+        reader.each_change_in(main, |key, kv| {
+            if key.tombstone && created.contains(kv.key) {
+                self.reborn.insert(kv.key.to_vec());
+            }
+        })?;
+        Ok(seen_tombstone)
+    }
+
+    /// Looks in a part of the keys for one that counts as living at R. Without any in all parts the selection is that
+    /// of C.
+    fn find_living<T: TreeRead>(
+        &mut self,
+        reader: &Reader<'_, T>,
+        from: &[u8],
+        max_rows: usize,
+    ) -> Result<Next, MvccError> {
+        let mut found = false;
+        let range = KeyRange::all().starting_at(from);
+        let rest = reader.ascending_part(range, self.revision, max_rows, |row| {
+            found = !self.reborn.contains(&*row.key);
+            !found
+        })?;
+        if found {
+            return Ok(Next::all_records(self.revision));
+        }
+        if let Some(from) = rest {
+            return Ok(Next::Living { from });
+        }
+        self.reborn.clear();
+        Ok(Next::all_records(self.compact_revision))
+    }
+
+    /// Hashes records, and returns the key of the first that was not looked at.
+    fn hash_records<T: TreeRead>(
+        &mut self,
+        reader: &Reader<'_, T>,
+        from: &[u8],
+        alive_at: i64,
+        max_rows: usize,
+    ) -> Result<Option<Vec<u8>>, MvccError> {
+        let mut cursor = reader.tree.cursor(RECORDS);
+        cursor.seek(from)?;
+        let (mut rows, mut bytes) = (0, 0);
+        while let Some((key, wire)) = cursor.entry()? {
+            let record = decode_record_key(key)?;
+            if record.revision.main > self.revision {
+                break;
+            }
+            if rows >= max_rows || (max_rows < usize::MAX && bytes >= STEP_BYTES) {
+                return Ok(Some(key.to_vec()));
+            }
+            if record.revision.main > self.compact_revision || self.keeps(reader, record, wire, alive_at)? {
+                self.hash = crc32c::crc32c_append(crc32c::crc32c_append(self.hash, key), wire);
+            }
+            rows += 1;
+            bytes += wire.len();
+            cursor.next()?;
+        }
+        Ok(None)
+    }
+
+    /// Whether a record at or below C counts.
     fn keeps<T: TreeRead>(
         &self,
         reader: &Reader<'_, T>,
         record: RecordKey,
         wire: &[u8],
+        alive_at: i64,
     ) -> Result<bool, MvccError> {
         if record.tombstone {
             return Ok(false);
@@ -142,8 +252,8 @@ impl Selection {
                 None => return Err(corrupt(RECORDS, &record.encode(), "no row knows this record")),
             },
         };
-        let alive = superseded.is_none_or(|by| by.main > self.alive_at);
-        Ok(alive && !(record.revision.main == self.alive_at && self.dead.contains(kv.key)))
+        let alive = superseded.is_none_or(|by| by.main > alive_at);
+        Ok(alive && !(record.revision.main == alive_at && self.reborn.contains(kv.key)))
     }
 }
 

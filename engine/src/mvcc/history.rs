@@ -23,7 +23,7 @@ const ZERO: u8 = 0x00;
 const ESCAPED_ZERO: u8 = 0xff;
 const END: u8 = 0x01;
 /// Above the first byte of every ordered number.
-const ABOVE_NUMBERS: u8 = 0xff;
+pub(crate) const ABOVE_NUMBERS: u8 = 0xff;
 
 /// One superseded version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,13 +9,15 @@
 //!
 //! - `revision`, `keyvalue`: what stands in RECORDS, byte for byte as etcd writes it; `live`, `history`, `leases`:
 //!   our rows beside it; `meta`: the few numbers of the store itself.
-//! - `reader` and on it `fetch`, `scan`, `count`, `query`, `range`, `stream`, `changes`, `hash`: the reads, over any root.
+//! - `reader` and on it `fetch`, `scan`, `count`, `query`, `range`, `changes`, `hash`: the reads, over any root.
+//! - `hold`, and on it `stream`, `hashing`, `records`: long reads, in chunks over one root after the other.
 //! - `txn`, `delete`, `compact`, `load`: the writes.
 //! - `check`: whether the trees agree with each other.
 
 mod arena;
 mod changes;
 mod check;
+mod chunk;
 mod compact;
 mod count;
 mod delete;
@@ -23,7 +25,9 @@ mod entries;
 mod error;
 mod fetch;
 mod hash;
+mod hashing;
 mod history;
+mod hold;
 mod keyrange;
 mod keyvalue;
 mod leases;
@@ -33,6 +37,7 @@ pub mod meta;
 mod query;
 mod range;
 mod reader;
+mod records;
 mod revision;
 mod scan;
 mod store;
@@ -49,11 +54,14 @@ pub use delete::Deleted;
 pub use entries::Entries;
 pub use error::MvccError;
 pub use hash::HashKv;
+pub use hashing::{CompactionSpan, HashWalk};
+pub use hold::HoldStats;
 pub use keyrange::{KeyRange, prefix_end};
 pub use keyvalue::{KeyValue, MAX_RECORD_BYTES};
 pub use live::VersionInfo;
 pub use query::{RangeQuery, SortOrder, SortTarget};
 pub use range::RangeResult;
+pub use records::{HeldRecords, RecordChunk, RecordWalk};
 pub use revision::{EncodedRecordKey, REVISION_BYTES, RecordKey, Revision, TOMBSTONE_KEY_BYTES};
 pub use store::Store;
 pub use stream::RangeStream;

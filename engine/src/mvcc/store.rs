@@ -1,10 +1,13 @@
 //! The store: a tree file with the trees of MVCC in it.
 
 use super::error::MvccError;
+use super::hashing::HashCache;
+use super::hold::{HoldStats, Holds};
 use super::meta::{self, FORMAT, MVCC_FORMAT, Position};
 use super::txn::ApplyTxn;
 use super::view::View;
 use crate::tree::{Db, TreeRead};
+use std::sync::Arc;
 
 /// A multi-version key-value store. Cheap to clone: all clones are the same store.
 ///
@@ -14,6 +17,8 @@ use crate::tree::{Db, TreeRead};
 #[derive(Clone)]
 pub struct Store {
     db: Db,
+    holds: Arc<Holds>,
+    hashes: Arc<HashCache>,
 }
 
 impl Store {
@@ -29,7 +34,7 @@ impl Store {
                 txn.publish()?;
             }
         }
-        let store = Self { db };
+        let store = Self { db, holds: Arc::default(), hashes: Arc::default() };
         store.view()?.check_ends()?;
         Ok(store)
     }
@@ -42,7 +47,26 @@ impl Store {
     /// Starts to write a batch; waits for another writer. Nothing is seen by readers, or kept, before
     /// [`ApplyTxn::publish`].
     pub fn begin(&self) -> Result<ApplyTxn, MvccError> {
-        ApplyTxn::new(self.db.write())
+        ApplyTxn::new(self.db.write(), Arc::clone(&self.holds))
+    }
+
+    /// A tick of the caller's clock: reads in chunks that are older than their limit (in these ticks) no longer hold
+    /// back physical compaction, and end with [`MvccError::Outlived`].
+    pub fn tick_holds(&self) {
+        self.holds.tick();
+    }
+
+    /// Figures about the reads that hold back physical compaction.
+    pub fn hold_stats(&self) -> HoldStats {
+        self.holds.stats()
+    }
+
+    pub(crate) fn holds(&self) -> &Arc<Holds> {
+        &self.holds
+    }
+
+    pub(crate) fn hashes(&self) -> &HashCache {
+        &self.hashes
     }
 
     /// The tree file below: for checkpoints, statistics and its own check.

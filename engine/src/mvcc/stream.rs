@@ -1,25 +1,41 @@
 //! A range read in pieces.
 //!
-//! An answer of a gigabyte must not be built in memory. The first walk, over rows alone, counts the key-values and
-//! their bytes, so that the length of the message can be sent ahead of it; then chunks are fetched one by one. In key
-//! order nothing is held between two chunks but the place; only a sort by something else holds its rows.
+//! An answer of a gigabyte must not be built in memory, and a slow client must not pin a root. The first walk, over
+//! rows alone, counts the key-values and their bytes, so that the length of the message can be sent ahead of it; then
+//! chunks are fetched one by one. Both walks take a new root for every part of the range and read it at the revision
+//! of the stream, which a hold keeps readable (see `hold`): so the two see the same, whatever is written meanwhile.
+//! Nothing is kept between two chunks but the place. Only a sort by something else than the key holds its rows; they
+//! are chosen over one root, in one go, with no client to wait for.
 
 use super::error::MvccError;
+use super::hold::RevisionHold;
 use super::keyrange::{KeyRange, successor};
 use super::live::VersionInfo;
 use super::query::{Plan, RangeQuery};
 use super::range::rendered_len;
-use super::reader::Reader;
-use super::scan::{DescendingScan, Row, Scan};
+use super::reader::{Reader, corrupt};
+use super::scan::Row;
+use super::store::Store;
+use super::trees::LIVE;
 use super::varint::varint_len;
 use super::view::View;
 use crate::tree::Snapshot;
 use bytes::Bytes;
 
-/// A range read whose sizes are known and whose key-values come in chunks. Made by [`View::range_stream`].
+/// Rows passed over one root: enough to fetch records together, few enough for some milliseconds.
+#[cfg(not(test))]
+const PART_ROWS: usize = 4096;
+/// In tests few, so that small stores have many parts.
+#[cfg(test)]
+const PART_ROWS: usize = 3;
+
+/// A range read whose sizes are known and whose key-values come in chunks. Made by [`Store::range_stream`].
 pub struct RangeStream {
-    view: View,
+    store: Store,
+    hold: RevisionHold,
     at: i64,
+    /// The current revision when it began.
+    began_at: i64,
     request: Request,
     rest: Rest,
     totals: Totals,
@@ -34,7 +50,14 @@ struct Request {
     filters: RangeQuery<'static>,
 }
 
+impl Request {
+    fn range(&self) -> KeyRange<'_> {
+        KeyRange::new(&self.key, &self.range_end)
+    }
+}
+
 /// Where the next chunk comes from.
+#[derive(Clone)]
 enum Rest {
     /// Keys from here on.
     Ascending { from: Vec<u8> },
@@ -42,6 +65,8 @@ enum Rest {
     Descending { before: Option<Vec<u8>> },
     /// These rows, from the position on.
     Rows { rows: Vec<(Vec<u8>, VersionInfo)>, next: usize },
+    /// Nothing more.
+    Nothing,
 }
 
 #[derive(Default)]
@@ -61,30 +86,41 @@ impl Totals {
     }
 }
 
-impl RangeStream {
-    pub(crate) fn new(view: View, query: &RangeQuery<'_>) -> Result<Self, MvccError> {
+impl Store {
+    /// Like [`View::range`], but in pieces: the sizes are known at once and the key-values come in chunks, so that the
+    /// memory of an answer does not depend on its size, and no state of the store is pinned between two chunks.
+    ///
+    /// What the stream needs is not compacted physically while it lives, for `limit_ticks` ticks
+    /// ([`Store::tick_holds`]); older ones end with [`MvccError::Outlived`].
+    pub fn range_stream(&self, query: &RangeQuery<'_>, limit_ticks: u64) -> Result<RangeStream, MvccError> {
+        let at = self.view()?.reader().at(query.revision)?;
+        let hold = self.holds().hold(at, limit_ticks);
+        // Taken after the hold: it lacks nothing that a reader at a revision needs which is not compacted in it.
+        let view = self.view()?;
         let reader = view.reader();
-        let at = reader.at(query.revision)?;
+        if at < reader.compact_revision {
+            return Err(reader.compacted(at));
+        }
         let mut totals = Totals { count: reader.count(&query.keys(), at)?, ..Totals::default() };
-        let descending = query.order == super::query::SortOrder::Descend;
-        let rest = if query.count_only {
-            Rest::Rows { rows: Vec::new(), next: 0 }
-        } else {
-            match query.plan() {
-                Plan::KeyOrder { descending: false } => Rest::Ascending { from: query.key.to_vec() },
-                Plan::KeyOrder { .. } if at == view.revision() => Rest::Descending { before: None },
-                _ => chosen_rows(&reader, query, at, &mut totals)?,
-            }
+        let rest = match query.plan() {
+            _ if query.count_only => Rest::Nothing,
+            Plan::KeyOrder { descending: false } => Rest::Ascending { from: query.key.to_vec() },
+            Plan::KeyOrder { descending: true } => Rest::Descending { before: None },
+            Plan::Sorted { .. } => chosen_rows(&reader, query, at, &mut totals)?,
         };
+        let began_at = view.revision();
+        drop(view);
         let filters = RangeQuery { key: &[], range_end: &[], ..*query };
         let request = Request { key: query.key.to_vec(), range_end: query.range_end.to_vec(), filters };
-        let mut stream = Self { view, at, request, rest, totals, left: 0 };
-        debug_assert!(descending || !matches!(stream.rest, Rest::Descending { .. }));
+        let mut stream =
+            RangeStream { store: self.clone(), hold, at, began_at, request, rest, totals, left: 0 };
         stream.measure()?;
         stream.left = stream.totals.kvs;
         Ok(stream)
     }
+}
 
+impl RangeStream {
     /// Number of key-values that it will give.
     pub fn kvs(&self) -> u64 {
         self.totals.kvs
@@ -115,113 +151,113 @@ impl RangeStream {
         self.at
     }
 
-    /// Reads the rest from a newer state of the same store, so that the older one is no longer pinned; the answer stays
-    /// the same. [`MvccError::Compacted`] when the revision can no longer be read there. An answer in descending key
-    /// order keeps its old state.
-    pub fn move_to(&mut self, view: View) -> Result<(), MvccError> {
-        if matches!(self.rest, Rest::Descending { .. }) {
-            return Ok(());
-        }
-        if self.at < view.compact_revision() {
-            return Err(view.reader().compacted(self.at));
-        }
-        self.view = view;
-        Ok(())
+    /// The current revision of the store when the stream began: what a response's header tells.
+    pub fn began_at(&self) -> i64 {
+        self.began_at
     }
 
-    /// The next key-values in wire form: as many as fit into `max_bytes`, and at least one. `None` behind the last.
+    /// The next key-values in wire form: no more than fit into `max_bytes`, but at least one. `None` behind the last.
     pub fn next_chunk(&mut self, max_bytes: usize) -> Result<Option<Vec<Bytes>>, MvccError> {
-        if self.left == 0 {
-            return Ok(None);
-        }
-        let keys_only = self.request.filters.keys_only;
-        let mut rows = Vec::new();
-        let mut bytes = 0;
-        self.walk(|row| {
-            let len = rendered_len(&row, keys_only);
-            let fits = rows.is_empty() || bytes + len <= max_bytes;
-            if fits {
-                bytes += len;
-                rows.push(row);
+        while self.left > 0 {
+            let view = self.fresh_view()?;
+            let (chunk, rest) = self.chunk(&view, max_bytes)?;
+            if let Some(rest) = rest {
+                self.rest = rest;
+            } else if let Rest::Rows { next, .. } = &mut self.rest {
+                *next += chunk.len();
             }
-            fits && (rows.len() as u64) < self.left
-        })?;
-        let chunk = self.view.reader().render(&rows, keys_only)?;
-        let last = rows.last().map(|row| row.key.to_vec());
-        drop(rows);
-        self.advance(last, chunk.len());
-        Ok((!chunk.is_empty()).then_some(chunk))
+            self.left -= chunk.len() as u64;
+            if !chunk.is_empty() {
+                return Ok(Some(chunk));
+            }
+            if matches!(self.rest, Rest::Nothing) {
+                // The length was sent ahead: an answer must not be cut short in silence.
+                let what = "a second walk at one revision has met fewer rows than the first";
+                return Err(corrupt(LIVE, &self.request.key, what));
+            }
+        }
+        Ok(None)
     }
 
-    fn advance(&mut self, last: Option<Vec<u8>>, taken: usize) {
-        match (&mut self.rest, last) {
-            (_, None) => self.left = 0,
-            (Rest::Ascending { from }, Some(last)) => *from = successor(&last),
-            (Rest::Descending { before }, Some(last)) => *before = Some(last),
-            (Rest::Rows { next, .. }, Some(_)) => *next += taken,
-        }
-        self.left = self.left.saturating_sub(taken as u64);
+    /// The next chunk, and where to go on; it may be empty when the part that was looked at holds nothing.
+    fn chunk(&self, view: &View, max_bytes: usize) -> Result<(Vec<Bytes>, Option<Rest>), MvccError> {
+        let keys_only = self.request.filters.keys_only;
+        let mut rows: Vec<Row<'_>> = Vec::new();
+        let mut bytes = 0;
+        let mut take = |row: &Row<'_>| {
+            let len = rendered_len(row, keys_only);
+            let fits = rows.is_empty() || bytes + len <= max_bytes;
+            let taken = fits && (rows.len() as u64) < self.left;
+            if taken {
+                bytes += len;
+                rows.push(Row { key: row.key.to_vec().into(), info: row.info });
+            }
+            taken
+        };
+        let rest = if let Rest::Rows { rows, next } = &self.rest {
+            let rows = rows[*next..].iter();
+            let _ = rows.map(|(key, info)| Row { key: key.into(), info: *info }).all(|row| take(&row));
+            None
+        } else {
+            Some(self.part(view, take)?)
+        };
+        Ok((view.reader().render(&rows, keys_only)?, rest))
+    }
+
+    /// The newest root, with everything in it that the stream needs.
+    fn fresh_view(&self) -> Result<View, MvccError> {
+        let view = self.store.view()?;
+        if self.hold.is_broken() { Err(MvccError::Outlived { revision: self.at }) } else { Ok(view) }
     }
 
     /// Counts what the limit lets through; chosen rows have been counted when they were chosen.
     fn measure(&mut self) -> Result<(), MvccError> {
-        if matches!(self.rest, Rest::Rows { .. }) {
+        if matches!(self.rest, Rest::Rows { .. } | Rest::Nothing) {
             return Ok(());
         }
+        let begin = self.rest.clone();
         let mut totals = std::mem::take(&mut self.totals);
         let limit = self.request.filters.row_limit().map_or(u64::MAX, |limit| limit as u64);
         let keys_only = self.request.filters.keys_only;
-        self.walk(|row| {
-            if totals.kvs == limit {
-                totals.more = true;
-                return false;
-            }
-            totals.add(rendered_len(&row, keys_only));
-            true
-        })?;
+        while !matches!(self.rest, Rest::Nothing) && !totals.more {
+            let view = self.fresh_view()?;
+            self.rest = self.part(&view, |row| {
+                if totals.kvs == limit {
+                    totals.more = true;
+                    return false;
+                }
+                totals.add(rendered_len(row, keys_only));
+                true
+            })?;
+        }
         self.totals = totals;
+        self.rest = begin;
         Ok(())
     }
 
-    /// Gives the rows from the present place on to `each` until that returns false.
-    fn walk<'s>(&'s self, mut each: impl FnMut(Row<'s>) -> bool) -> Result<(), MvccError> {
-        let reader = self.view.reader();
-        let range = KeyRange::new(&self.request.key, &self.request.range_end);
+    /// Shows the rows of the next part to `take`, until it refuses one, and tells where to go on.
+    fn part(&self, view: &View, mut take: impl FnMut(&Row<'_>) -> bool) -> Result<Rest, MvccError> {
+        let reader = view.reader();
+        let range = self.request.range();
         let filters = &self.request.filters;
-        match &self.rest {
-            Rest::Ascending { from } => {
-                let range = range.starting_at(from);
-                if range.is_empty() {
-                    return Ok(());
-                }
-                let mut scan = Scan::new(&reader, range, self.at)?;
-                while let Some(row) = scan.next()? {
-                    if filters.admits(&row.info) && !each(row) {
-                        break;
-                    }
-                }
+        let mut refused: Option<Vec<u8>> = None;
+        let each = |row: Row<'_>| {
+            let goes_on = !filters.admits(&row.info) || take(&row);
+            if !goes_on {
+                refused = Some(row.key.into_owned());
             }
-            Rest::Descending { before } => {
-                let range = before.as_ref().map_or(range, |before| range.ending_before(before));
-                if range.is_empty() {
-                    return Ok(());
-                }
-                let mut scan = DescendingScan::new(&reader, range)?;
-                while let Some(row) = scan.next()? {
-                    if filters.admits(&row.info) && !each(row) {
-                        break;
-                    }
-                }
-            }
-            Rest::Rows { rows, next } => {
-                for (key, info) in &rows[*next..] {
-                    if !each(Row { key: key.into(), info: *info }) {
-                        break;
-                    }
-                }
-            }
+            goes_on
+        };
+        if let Rest::Ascending { from } = &self.rest {
+            let part = reader.ascending_part(range.starting_at(from), self.at, PART_ROWS, each)?;
+            let from = refused.or(part);
+            return Ok(from.map_or(Rest::Nothing, |from| Rest::Ascending { from }));
         }
-        Ok(())
+        let Rest::Descending { before } = &self.rest else { return Ok(Rest::Nothing) };
+        let range = before.as_ref().map_or(range, |before| range.ending_before(before));
+        let part = reader.descending_part(range, self.at, PART_ROWS, each)?;
+        let before = refused.map(|key| successor(&key)).or(part);
+        Ok(before.map_or(Rest::Nothing, |before| Rest::Descending { before: Some(before) }))
     }
 }
 

@@ -18,6 +18,7 @@ use super::entries::Entries;
 use super::error::MvccError;
 use super::hash::HashKv;
 use super::history::{self, HistoryRow};
+use super::hold::{Holds, StepTurn};
 use super::keyvalue::{KeyValue, key_span};
 use super::leases;
 use super::live::{self, VersionInfo};
@@ -30,6 +31,7 @@ use super::trees::{HISTORY, LIVE, META, RECORDS, is_versioned, name};
 use super::view::reads;
 use crate::tree::{TreeId, TreeRead, WriteTxn};
 use bytes::Bytes;
+use std::sync::Arc;
 
 /// A batch of writes. Dropped without [`ApplyTxn::publish`] it leaves no trace.
 pub struct ApplyTxn {
@@ -41,6 +43,9 @@ pub struct ApplyTxn {
     pub(super) scratch: Scratch,
     /// The last record given to [`ApplyTxn::load_record`].
     pub(super) last_loaded: Option<Revision>,
+    pub(super) holds: Arc<Holds>,
+    /// From the first step of compaction in this transaction until its end.
+    pub(super) step: Option<(Option<i64>, StepTurn)>,
 }
 
 /// The revision that is being written.
@@ -57,10 +62,19 @@ pub(super) struct Scratch {
 }
 
 impl ApplyTxn {
-    pub(crate) fn new(txn: WriteTxn) -> Result<Self, MvccError> {
+    pub(crate) fn new(txn: WriteTxn, holds: Arc<Holds>) -> Result<Self, MvccError> {
         let position = Position::read(&txn)?;
         let began_at = position.revision;
-        Ok(Self { txn, position, began_at, open: None, scratch: Scratch::default(), last_loaded: None })
+        Ok(Self {
+            txn,
+            position,
+            began_at,
+            open: None,
+            scratch: Scratch::default(),
+            last_loaded: None,
+            holds,
+            step: None,
+        })
     }
 
     pub(crate) fn reader(&self) -> Reader<'_, WriteTxn> {

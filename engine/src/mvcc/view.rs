@@ -10,7 +10,6 @@ use super::meta::Position;
 use super::query::RangeQuery;
 use super::range::RangeResult;
 use super::reader::Reader;
-use super::stream::RangeStream;
 use crate::tree::{Snapshot, TreeId, TreeRead};
 use bytes::Bytes;
 use std::sync::Arc;
@@ -48,12 +47,6 @@ impl View {
             revision: self.position.revision,
             compact_revision: self.position.compact_revision(),
         }
-    }
-
-    /// Like [`View::range`], but in pieces: the sizes are known at once and the key-values come in chunks, so that the
-    /// memory of an answer does not depend on its size.
-    pub fn range_stream(&self, query: &RangeQuery<'_>) -> Result<RangeStream, MvccError> {
-        RangeStream::new(self.clone(), query)
     }
 
     /// Compares the trees with each other, row by row, and names what does not fit. It reads the whole file.
@@ -109,7 +102,8 @@ macro_rules! reads {
                 self.reader().changes(from, max_revisions, max_bytes)
             }
 
-            /// etcd's hash of the history up to `revision` (0: now). Reads all records up to there.
+            /// etcd's hash of the history up to `revision` (0: now). Reads all records up to there, in one go: see
+            /// [`super::Store::hash_kv`] for a state that is not pinned.
             pub fn hash_kv(&self, revision: i64) -> Result<HashKv, MvccError> {
                 self.reader().hash_kv(revision)
             }

@@ -2,7 +2,7 @@
 
 use super::TestStore;
 use crate::mvcc::trees::RECORDS;
-use crate::mvcc::{CompactProgress, MvccError, RangeQuery};
+use crate::mvcc::{CompactProgress, MvccError, RangeQuery, RecordChunk};
 
 fn records(store: &TestStore) -> u64 {
     store.store.view().unwrap().aux_len(RECORDS)
@@ -185,5 +185,54 @@ fn a_deletion_of_many_keys_is_one_revision() {
     store.compact(4).unwrap();
     store.finish_compaction(1000);
     assert_eq!(records(&store), 2);
+    store.assert_clean();
+}
+
+/// The last walk over the records of a snapshot lets compaction remove what it has passed, and nothing before that.
+#[test]
+fn compaction_follows_the_last_walk_of_a_snapshot() {
+    let store = TestStore::new();
+    // Revisions of several changes, which supersede each other: a chunk may end in the middle of one.
+    for n in 0..40 {
+        store.write(|txn| {
+            let (key, other) = (format!("k{}", n % 4), format!("k{}", (n + 1) % 4));
+            txn.put(key.as_bytes(), b"1", 0).unwrap();
+            txn.put(other.as_bytes(), b"1", 0).unwrap();
+            txn.delete_range(key.as_bytes(), b"", false).unwrap();
+            txn.put(key.as_bytes(), b"2", 0).unwrap();
+        });
+    }
+    let last = store.put("k0", "last");
+    let (view, mut held) = store.store.hold_records(9).unwrap();
+    let expected = records(&store);
+    drop(view);
+    store.compact(last).unwrap();
+    let compact = || {
+        let mut txn = store.store.begin().unwrap();
+        while txn.compact_step(3).unwrap() == CompactProgress::More {}
+        txn.publish().unwrap();
+        records(&store)
+    };
+    let mut chunk = RecordChunk::default();
+    let mut walk = held.walk();
+    let mut seen = 0;
+    while walk.next_chunk(&mut chunk, 50).unwrap() {
+        seen += chunk.iter().count() as u64;
+        assert_eq!(compact(), expected, "everything is held before the last walk");
+    }
+    assert_eq!(seen, expected);
+    let mut walk = held.last_walk();
+    let (mut seen, mut left, mut shrunk) = (0, expected, 0);
+    while walk.next_chunk(&mut chunk, 50).unwrap() {
+        seen += chunk.iter().count() as u64;
+        let now = compact();
+        shrunk += u32::from(now < left);
+        left = now;
+    }
+    assert_eq!(seen, expected, "what was removed had been passed");
+    assert!(shrunk > 2, "compaction goes on behind the walk");
+    drop(held);
+    store.finish_compaction(3);
+    assert_eq!(records(&store), 4);
     store.assert_clean();
 }

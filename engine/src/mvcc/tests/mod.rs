@@ -3,9 +3,11 @@
 #![allow(clippy::unwrap_used)]
 
 mod compaction;
+mod cost;
 mod damage;
 mod golden;
 mod loading;
+mod long;
 mod model;
 mod ops;
 mod oracle;
@@ -26,14 +28,14 @@ pub(super) struct TestStore {
 impl TestStore {
     pub(super) fn new() -> Self {
         let file = Arc::new(MemFile::new());
-        let store = open(&file);
+        let store = open(Arc::<MemFile>::clone(&file));
         Self { file, store }
     }
 
     /// Opens the store again from an image of its file.
     pub(super) fn reopen(&mut self, image: impl FnOnce(&MemFile) -> Vec<u8>) {
         self.file = Arc::new(MemFile::with_image(image(&self.file)));
-        self.store = open(&self.file);
+        self.store = open(Arc::<MemFile>::clone(&self.file));
     }
 
     /// Writes one revision.
@@ -67,6 +69,7 @@ impl TestStore {
             let mut txn = self.store.begin().unwrap();
             let progress = txn.compact_step(rows).unwrap();
             txn.publish().unwrap();
+            assert!(!matches!(progress, super::CompactProgress::Held { .. }), "a long read is in the way");
             if progress != super::CompactProgress::More {
                 return;
             }
@@ -90,9 +93,8 @@ impl TestStore {
     }
 }
 
-fn open(file: &Arc<MemFile>) -> Store {
+fn open(file: Arc<dyn PageFile>) -> Store {
     let options = DbOptions { page_size: 512, ..DbOptions::default() };
-    let file: Arc<dyn PageFile> = Arc::<MemFile>::clone(file);
     Store::open(Db::open(file, trees::SPECS, options).unwrap()).unwrap()
 }
 

@@ -213,14 +213,18 @@ impl Model {
 
     /// What a finished compaction leaves in RECORDS.
     pub(super) fn records(&self) -> Vec<(Vec<u8>, Vec<u8>)> {
+        self.records_compacted_at(self.compacted)
+    }
+
+    fn records_compacted_at(&self, compacted: i64) -> Vec<(Vec<u8>, Vec<u8>)> {
         let kept = |at: &Revision, key: &[u8], version: &Written| {
-            if at.main > self.compacted {
+            if at.main > compacted {
                 return true;
             }
             if version.tombstone {
-                return at.main == self.compacted;
+                return at.main == compacted;
             }
-            self.visible(key, self.compacted).is_some_and(|newest| newest.at == *at)
+            self.visible(key, compacted).is_some_and(|newest| newest.at == *at)
         };
         let history = self.history();
         let survivors = history.iter().filter(|(at, (key, version))| kept(at, key, version));
@@ -229,15 +233,26 @@ impl Model {
 
     /// `HashKV` as the format document tells it, over the bucket that a finished compaction leaves.
     pub(super) fn hash(&self, revision: i64) -> u32 {
-        let keep: BTreeSet<Revision> =
-            self.keys.values().filter_map(|versions| kept_of(versions, revision)).collect();
+        let newest = self.keys.values().filter_map(|versions| newest_of(versions, revision));
+        let keep = newest.filter(|newest| !newest.tombstone).map(|newest| newest.at).collect();
+        self.hash_of(self.compacted, revision, &keep)
+    }
+
+    /// The hash that etcd makes while it compacts from `from` to `to`: what it keeps are the newest versions, be
+    /// they deletions or not.
+    pub(super) fn compaction_hash(&self, from: i64, to: i64) -> u32 {
+        let newest = self.keys.values().filter_map(|versions| newest_of(versions, to));
+        self.hash_of(from, to, &newest.map(|newest| newest.at).collect())
+    }
+
+    fn hash_of(&self, compacted: i64, revision: i64, keep: &BTreeSet<Revision>) -> u32 {
         let mut hash = crc32c::crc32c(b"key");
-        for (key, value) in self.records() {
+        for (key, value) in self.records_compacted_at(compacted) {
             let RecordKey { revision: at, tombstone } = RecordKey::decode(&key).unwrap();
-            let is_old = at < Revision::new(self.compacted + 1, 0);
+            let is_old = at < Revision::new(compacted + 1, 0);
             if at >= Revision::new(revision + 1, 0)
                 || (is_old && !keep.is_empty() && !keep.contains(&at))
-                || (at.main == self.compacted && tombstone)
+                || (at.main == compacted && tombstone)
             {
                 continue;
             }
@@ -247,9 +262,9 @@ impl Model {
     }
 }
 
-/// The version that etcd's index keeps of one key at `revision`: from the first generation whose last revision is at or
-/// after it, or else the last generation, the newest by `revision`; unless that is the deletion that ends it.
-fn kept_of(versions: &[Written], revision: i64) -> Option<Revision> {
+/// The version that etcd's index finds of one key at `revision`: in the first generation whose last revision is at or
+/// after it, or else in the last generation, the newest by `revision`. It may be the deletion that ends a generation.
+fn newest_of(versions: &[Written], revision: i64) -> Option<&Written> {
     let mut generations = vec![Vec::new()];
     for version in versions {
         generations.last_mut().unwrap().push(version);
@@ -260,8 +275,7 @@ fn kept_of(versions: &[Written], revision: i64) -> Option<Revision> {
     let last = generations.pop().unwrap();
     let ends_after = |generation: &&Vec<&Written>| generation.last().unwrap().at.main >= revision;
     let chosen = generations.iter().find(ends_after).unwrap_or(&last);
-    let newest = chosen.iter().rev().find(|version| version.at.main <= revision)?;
-    (!newest.tombstone).then_some(newest.at)
+    chosen.iter().rev().find(|version| version.at.main <= revision).copied()
 }
 
 fn in_range(candidate: &[u8], key: &[u8], range_end: &[u8]) -> bool {

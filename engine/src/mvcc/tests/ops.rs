@@ -37,6 +37,25 @@ pub(super) enum Op {
         max_revisions: usize,
         max_bytes: usize,
     },
+    /// Begin a long read that goes on between the operations to come.
+    Begin(u8, Long),
+    /// Go on with the long read of this number (modulo how many there are).
+    GoOn(usize),
+    /// Give that one up.
+    GiveUp(usize),
+    /// A tick of the clock by which long reads grow old.
+    Tick,
+}
+
+/// A read in chunks.
+#[derive(Clone, Debug)]
+pub(super) enum Long {
+    /// A range in chunks of so many bytes.
+    Stream(ReadSpec, usize),
+    /// A hash.
+    Hash,
+    /// All records, in chunks of so many bytes, twice.
+    Records(usize),
 }
 
 #[derive(Clone, Debug)]
@@ -125,6 +144,14 @@ fn read_spec() -> impl Strategy<Value = ReadSpec> {
     )
 }
 
+fn long() -> impl Strategy<Value = Long> {
+    prop_oneof![
+        4 => (read_spec(), 0usize..200).prop_map(|(spec, bytes)| Long::Stream(spec, bytes)),
+        1 => Just(Long::Hash),
+        1 => (0usize..200).prop_map(Long::Records),
+    ]
+}
+
 pub(super) fn op() -> impl Strategy<Value = Op> {
     let revision = proptest::collection::vec(write(), 0..5);
     prop_oneof![
@@ -139,5 +166,9 @@ pub(super) fn op() -> impl Strategy<Value = Op> {
         2 => (0u8..=100, 0usize..5, 0usize..400).prop_map(|(part, max_revisions, max_bytes)| {
             Op::Changes { part, max_revisions, max_bytes }
         }),
+        3 => (0u8..=100, long()).prop_map(|(part, long)| Op::Begin(part, long)),
+        8 => any::<usize>().prop_map(Op::GoOn),
+        1 => any::<usize>().prop_map(Op::GiveUp),
+        1 => Just(Op::Tick),
     ]
 }

@@ -1,6 +1,7 @@
 //! Random histories, on the store and on the model, with everything that can be read compared on the way.
 
 use super::TestStore;
+use super::long::LongReads;
 use super::model::Model;
 use super::ops::{LEASES, Op, Write, op};
 use crate::file::MemFile;
@@ -17,6 +18,7 @@ struct Both {
     published: Vec<Model>,
     /// The mark that a crash must not lose.
     durable: u64,
+    long: LongReads,
 }
 
 impl Both {
@@ -43,12 +45,18 @@ impl Both {
             Op::Read(part, spec) => {
                 let view = self.view();
                 let revision = self.revision_at(*part);
-                compare_range(&view, &self.model, &spec.query(revision));
-                compare_range(&view, &self.model, &spec.query(0));
+                self.compare_range(&view, &spec.query(revision));
+                self.compare_range(&view, &spec.query(0));
             }
             Op::Changes { part, max_revisions, max_bytes } => {
                 self.compare_some_changes(self.revision_at(*part), *max_revisions, *max_bytes);
             }
+            Op::Begin(part, long) => {
+                self.long.begin(&self.real.store, &self.model, self.revision_at(*part), long);
+            }
+            Op::GoOn(number) => self.long.go_on(*number),
+            Op::GiveUp(number) => self.long.give_up(*number),
+            Op::Tick => self.long.tick(&self.real.store),
         }
         self.real.assert_clean();
     }
@@ -89,8 +97,15 @@ impl Both {
         if revision <= self.model.compacted {
             assert!(matches!(result, Err(MvccError::Compacted { .. })));
         } else {
-            result.unwrap();
+            let span = result.unwrap();
             self.model.compacted = revision;
+            let future = self.model.revision + 1;
+            assert!(matches!(txn.compact(future), Err(MvccError::FutureRevision { .. })));
+            self.publish(txn);
+            if let Some(span) = span {
+                self.long.begin_compaction_hash(&self.real.store, &self.model, span);
+            }
+            return;
         }
         let future = self.model.revision + 1;
         assert!(matches!(txn.compact(future), Err(MvccError::FutureRevision { .. })));
@@ -98,6 +113,7 @@ impl Both {
     }
 
     fn reopen(&mut self) {
+        self.long.give_up_all();
         self.checkpoint();
         self.real.reopen(MemFile::image);
         self.compare_position();
@@ -105,6 +121,7 @@ impl Both {
 
     /// What comes back is one of the published states, and none before the last checkpoint.
     fn crash(&mut self, chance: u64) {
+        self.long.give_up_all();
         let mut random = SmallRng::seed_from_u64(chance);
         let kept = f64::from(chance as u8) / 255.0;
         self.real.reopen(|file| file.crash_image(|_| random.random_bool(kept)));
@@ -157,8 +174,8 @@ impl Both {
         let view = self.view();
         for revision in self.oldest()..=self.model.revision {
             let all = RangeQuery { key: b"\0", range_end: b"\0", revision, ..RangeQuery::default() };
-            compare_range(&view, &self.model, &all);
-            compare_range(&view, &self.model, &RangeQuery { count_only: true, ..all });
+            self.compare_range(&view, &all);
+            self.compare_range(&view, &RangeQuery { count_only: true, ..all });
             let hash = view.hash_kv(revision).unwrap();
             assert_eq!(hash.hash, self.model.hash(revision), "hash at {revision}");
             assert_eq!((hash.compact_revision, hash.hash_revision), (self.model.compacted, revision));
@@ -192,6 +209,30 @@ impl Both {
             assert!(expected(&view.range(&query).unwrap_err()));
             assert!(expected(&view.get(b"a", revision).unwrap_err()));
             assert!(expected(&view.hash_kv(revision).unwrap_err()));
+        }
+    }
+
+    fn compare_range(&self, view: &View, query: &RangeQuery<'_>) {
+        let model = &self.model;
+        let result = view.range(query).unwrap();
+        assert_same(&result, model, query);
+        for chunk_bytes in [0, 64, usize::MAX] {
+            let mut stream = self.real.store.range_stream(query, 0).unwrap();
+            let mut streamed = Vec::new();
+            assert_eq!((stream.count(), stream.more()), (result.count, result.more), "{query:?}");
+            while let Some(chunk) = stream.next_chunk(chunk_bytes).unwrap() {
+                let bytes: usize = chunk.iter().map(bytes::Bytes::len).sum();
+                assert!(chunk.len() == 1 || bytes <= chunk_bytes);
+                streamed.extend(chunk);
+            }
+            assert_eq!(streamed, result.kvs, "{query:?}");
+            assert_eq!(stream.kvs(), streamed.len() as u64);
+            assert_eq!(stream.wire_bytes(), streamed.iter().map(|kv| kv.len() as u64).sum::<u64>());
+        }
+        if query.range_end.is_empty() && !query.keys_only && !query.count_only {
+            let plain = RangeQuery { key: query.key, revision: query.revision, ..RangeQuery::default() };
+            let one = view.get(query.key, query.revision).unwrap();
+            assert_eq!(one.into_iter().collect::<Vec<_>>(), model.range(&plain).kvs);
         }
     }
 
@@ -234,32 +275,10 @@ fn assert_same(real: &RangeResult, model: &Model, query: &RangeQuery<'_>) {
     assert_eq!((real.count, real.more), (expected.count, expected.more), "{query:?}");
 }
 
-fn compare_range(view: &View, model: &Model, query: &RangeQuery<'_>) {
-    let result = view.range(query).unwrap();
-    assert_same(&result, model, query);
-    for chunk_bytes in [0, 64, usize::MAX] {
-        let mut stream = view.range_stream(query).unwrap();
-        let mut streamed = Vec::new();
-        assert_eq!((stream.count(), stream.more()), (result.count, result.more), "{query:?}");
-        while let Some(chunk) = stream.next_chunk(chunk_bytes).unwrap() {
-            let bytes: usize = chunk.iter().map(bytes::Bytes::len).sum();
-            assert!(chunk.len() == 1 || bytes <= chunk_bytes);
-            streamed.extend(chunk);
-        }
-        assert_eq!(streamed, result.kvs, "{query:?}");
-        assert_eq!(stream.kvs(), streamed.len() as u64);
-        assert_eq!(stream.wire_bytes(), streamed.iter().map(|kv| kv.len() as u64).sum::<u64>());
-    }
-    if query.range_end.is_empty() && !query.keys_only && !query.count_only {
-        let plain = RangeQuery { key: query.key, revision: query.revision, ..RangeQuery::default() };
-        let one = view.get(query.key, query.revision).unwrap();
-        assert_eq!(one.into_iter().collect::<Vec<_>>(), model.range(&plain).kvs);
-    }
-}
-
 fn run(ops: &[Op]) {
     let model = Model::new();
-    let mut both = Both { real: TestStore::new(), published: vec![model.clone()], model, durable: 0 };
+    let (real, published) = (TestStore::new(), vec![model.clone()]);
+    let mut both = Both { real, published, model, durable: 0, long: LongReads::default() };
     for (index, op) in ops.iter().enumerate() {
         both.run(op);
         if index % 8 == 7 {
@@ -267,6 +286,7 @@ fn run(ops: &[Op]) {
         }
     }
     both.compare_all();
+    both.long.finish();
     both.real.finish_compaction(3);
     both.real.assert_clean();
     both.compare_all();

@@ -1,7 +1,9 @@
 //! Range reads that real etcd has answered, and the corners of ranges.
 
 use super::{TestStore, keys};
-use crate::mvcc::{KeyValue, MvccError, RangeQuery, RangeResult, SortOrder, SortTarget};
+use crate::mvcc::{
+    CompactProgress, HoldStats, KeyValue, MvccError, RangeQuery, RangeResult, SortOrder, SortTarget,
+};
 
 const K: RangeQuery<'static> = RangeQuery {
     key: b"k",
@@ -124,24 +126,51 @@ fn long_keys_and_values_are_kept() {
     store.assert_clean();
 }
 
-/// A stream may outlive the state that it began with, as long as its revision can be read.
+/// A stream outlives the state that it began with, and the compaction of its revision.
 #[test]
-fn a_stream_moves_to_a_newer_state() {
-    let store = observed();
-    let mut stream = store.store.view().unwrap().range_stream(&K).unwrap();
-    let mut seen = RangeResult { kvs: stream.next_chunk(1).unwrap().unwrap(), ..RangeResult::default() };
-    store.delete("k1");
-    let last = store.put("k2", "changed");
-    stream.move_to(store.store.view().unwrap()).unwrap();
-    seen.kvs.extend(stream.next_chunk(1).unwrap().unwrap());
-    store.compact(stream.revision()).unwrap();
-    store.finish_compaction(1);
-    stream.move_to(store.store.view().unwrap()).unwrap();
-    while let Some(chunk) = stream.next_chunk(1).unwrap() {
-        seen.kvs.extend(chunk);
+fn a_stream_goes_on_over_newer_states() {
+    for (order, expected) in [
+        (SortOrder::None, ["k0", "k1", "k2", "k3", "k4"]),
+        (SortOrder::Descend, ["k4", "k3", "k2", "k1", "k0"]),
+    ] {
+        let store = observed();
+        let mut stream = store.store.range_stream(&RangeQuery { order, ..K }, 0).unwrap();
+        let mut seen = RangeResult { kvs: stream.next_chunk(1).unwrap().unwrap(), ..RangeResult::default() };
+        store.delete("k1");
+        let last = store.put("k2", "changed");
+        store.put("k22", "new");
+        assert_eq!(store.store.db().stats().readers, 0, "nothing is pinned between two chunks");
+        seen.kvs.extend(stream.next_chunk(1).unwrap().unwrap());
+        store.compact(last).unwrap();
+        let mut txn = store.store.begin().unwrap();
+        while txn.compact_step(1).unwrap() == CompactProgress::More {}
+        assert_eq!(txn.compact_step(1).unwrap(), CompactProgress::Held { by: 7 });
+        txn.publish().unwrap();
+        while let Some(chunk) = stream.next_chunk(1).unwrap() {
+            seen.kvs.extend(chunk);
+        }
+        assert_eq!(keys(&seen), expected);
+        assert_eq!(KeyValue::decode(&seen.kvs[2]).unwrap().value, b"v7");
+        let refused = store.store.range_stream(&RangeQuery { revision: 7, ..K }, 0).err().unwrap();
+        assert!(matches!(refused, MvccError::Compacted { revision: 7, .. }), "a new one is refused");
+        drop(stream);
+        store.finish_compaction(1);
+        store.assert_clean();
     }
-    assert_eq!(keys(&seen), ["k0", "k1", "k2", "k3", "k4"]);
-    assert_eq!(KeyValue::decode(&seen.kvs[2]).unwrap().value, b"v7");
+}
+
+/// A stream that nobody reads does not hold back compaction for ever.
+#[test]
+fn a_stream_has_a_limit() {
+    let store = observed();
+    let mut stream = store.store.range_stream(&K, 1).unwrap();
+    let last = store.put("k2", "changed");
     store.compact(last).unwrap();
-    assert!(matches!(stream.move_to(store.store.view().unwrap()), Err(MvccError::Compacted { .. })));
+    store.store.tick_holds();
+    assert!(stream.next_chunk(1).unwrap().is_some());
+    store.store.tick_holds();
+    assert_eq!(store.store.hold_stats(), HoldStats { broken: 1, ..HoldStats::default() });
+    assert!(matches!(stream.next_chunk(1), Err(MvccError::Outlived { revision: 7 })));
+    store.finish_compaction(1);
+    store.assert_clean();
 }
