@@ -1,8 +1,9 @@
 //! Leaves and branches on the heap, where a transaction changes them.
 //!
 //! A page of the file has been validated when it was first touched, so that in-place editing starts from
-//! sound slots and cells. New cells go below the old ones; holes that removals leave are closed when the
-//! room is needed. The heads in the slots always fit the counted prefix: a key that does not share the
+//! sound slots and cells. New cells go below the old ones. A cell that goes, or gets another length, moves
+//! those below it, so that there is no hole; those that a dropped separator, or an earlier release, has left
+//! are closed when the room is needed. The heads in the slots always fit the counted prefix: a key that does not share the
 //! prefix shortens it, and all heads are taken anew.
 
 use smallvec::SmallVec;
@@ -319,10 +320,31 @@ impl PageBuf {
     pub(crate) fn remove(&mut self, i: usize) -> Checked<()> {
         let size = self.node().cell(i)?.len();
         let count = self.count();
-        self.close_slot(i);
+        self.shift_cells(i, size, 0)?;
         self.used -= size;
+        self.close_slot(i);
         if i == 0 && count > 1 && !self.node().is_leaf() {
             self.drop_separator()?;
+        }
+        Ok(())
+    }
+
+    /// Gives the cell of slot `i`, which has `old` bytes, `new` bytes: the cells below it move, so that there
+    /// is no hole, and its end stays where it is. The gap is wide enough.
+    fn shift_cells(&mut self, i: usize, old: usize, new: usize) -> Checked<()> {
+        let (at, low) = (self.node().place(i)?, self.node().cells_start());
+        let moved = |place: usize| place + old - new;
+        self.bytes.copy_within(low..at, moved(low));
+        self.set_cells_start(moved(low));
+        let count = self.count();
+        let places = HEADER_BYTES + count * KEY_HEAD_BYTES;
+        let places = &mut self.bytes[places..places + count * PLACE_BYTES];
+        for place in places.as_chunks_mut::<PLACE_BYTES>().0 {
+            let old_place = u16::from_le_bytes(*place);
+            // At 64 KiB a place is less than that all the same: a cell is never empty.
+            let new_place =
+                if usize::from(old_place) <= at { moved(old_place.into()) as u16 } else { old_place };
+            *place = new_place.to_le_bytes();
         }
         Ok(())
     }
@@ -357,15 +379,42 @@ impl PageBuf {
         Ok(())
     }
 
-    /// Replaces the value in the cell of slot `i` by one of the same length; false when it has another.
+    /// Replaces the value in the cell of slot `i`, if old and new stand in the cell and the page has room;
+    /// false, and nothing changed, otherwise. The new cell is not longer than cells may be.
     pub(crate) fn overwrite(&mut self, i: usize, value: &[u8]) -> Checked<bool> {
         let pieces = self.node().pieces(i)?;
-        if pieces.fixed.len() != LEAF_FIXED || pieces.value.len() != value.len() {
+        if pieces.fixed.len() != LEAF_FIXED {
             return Ok(false);
         }
-        let skip = LEAF_FIXED + pieces.key.len();
+        let (old, new) = (pieces.len(), pieces.len() - pieces.value.len() + value.len());
+        let (skip, from) = (new - value.len(), self.node().place(i)?);
+        if old != new {
+            if self.taken() - old + new > self.geometry().room() {
+                return Ok(false);
+            }
+            if self.node().cells_start() + old < HEADER_BYTES + self.count() * SLOT_BYTES + new {
+                self.compact()?;
+                return self.overwrite(i, value);
+            }
+            self.resize_cell(i, from, old, new, skip)?;
+        }
         let at = self.node().place(i)?;
+        self.bytes[at + 2..at + LEAF_FIXED].copy_from_slice(&(value.len() as u16).to_le_bytes());
         self.bytes[at + skip..at + skip + value.len()].copy_from_slice(value);
         Ok(true)
+    }
+
+    /// Gives a cell another length: its first `keep` bytes stay.
+    fn resize_cell(&mut self, i: usize, from: usize, old: usize, new: usize, keep: usize) -> Checked<()> {
+        let to = from + old - new;
+        if new > old {
+            self.shift_cells(i, old, new)?;
+            self.bytes.copy_within(from..from + keep, to);
+        } else {
+            self.bytes.copy_within(from..from + keep, to);
+            self.shift_cells(i, old, new)?;
+        }
+        self.used = self.used + new - old;
+        Ok(())
     }
 }

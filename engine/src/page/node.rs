@@ -251,6 +251,13 @@ impl<'a> Node<'a> {
         }
     }
 
+    /// The page of the child in slot `i` of a branch.
+    #[inline]
+    pub(crate) fn child_page(self, i: usize) -> Checked<u64> {
+        let at = self.place(i)?;
+        u64_at(self.bytes, at + 2).ok_or_else(|| self.fault("the cell of a child is cut short"))
+    }
+
     /// The lower bound of the child in slot `i` of a branch; empty for the first.
     pub(crate) fn separator(self, i: usize) -> Checked<Separator<'a>> {
         let at = self.place(i)?;

@@ -23,6 +23,17 @@ pub(super) enum Item {
     },
 }
 
+impl Item {
+    /// The bytes of the page or run.
+    pub(super) fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Page(page) => page.bytes(),
+            Self::Run { bytes, .. } => bytes,
+            Self::Vacant | Self::Lent => &[],
+        }
+    }
+}
+
 /// All of them.
 #[derive(Debug, Clone)]
 pub(crate) struct Dirty {

@@ -2,7 +2,14 @@
 //!
 //! The pages of a tree are placed from the leaves upwards, because a parent holds number and checksum of
 //! each child. Places are asked for in that order too: a batch that goes behind the end of the file becomes
-//! one extent, and in freed space the lowest pages are used first.
+//! one extent, and in freed space the lowest pages are used first. A page of a transaction is written as
+//! soon as it has its place, while the processor's cache still holds it from the checksum.
+//!
+//! Each page is a write of its own, even beside its neighbour. Linux caches what one call writes in one
+//! piece (a large folio), and ext4 walks all blocks of that piece for every later write into it: changing
+//! one page of 4 KiB at a random place took 1.5 µs where the file had been written page by page, 5 µs where
+//! it had been written by 128 KiB, 19 µs by 1 MiB. Writing a fresh stretch page by page costs no more than
+//! 0.5 µs a page.
 
 use super::StampFn;
 use super::dirty::{Dirty, Item};
@@ -13,6 +20,9 @@ use crate::error::EngineError;
 use crate::file::FileError;
 use crate::page::{Checked, Child, Fault, Header, PageBuf, RunRef, Stored, UNPLACED, checksum};
 
+/// Most bytes that one call writes: see the module head. Runs are written whole and read whole, so some more.
+const WRITE_BYTES: usize = 16 << 10;
+
 /// A page or a run that has its place and waits to be written.
 pub(super) struct Block {
     number: u64,
@@ -20,14 +30,14 @@ pub(super) struct Block {
 }
 
 impl Block {
-    fn bytes(&self) -> &[u8] {
-        match &self.item {
-            Item::Page(page) => page.bytes(),
-            Item::Run { bytes, .. } => bytes,
-            Item::Vacant | Item::Lent => &[],
-        }
+    pub(super) fn new(number: u64, item: Item) -> Self {
+        Self { number, item }
     }
 }
+
+/// Takes a page or run that has its place: writes it, and gives it back so that its buffer can be used again,
+/// or keeps it.
+pub(super) type Sink<'a> = dyn FnMut(u64, Item) -> Checked<Option<Item>> + 'a;
 
 /// Places the changed pages of one tree.
 pub(super) struct Placer<'a> {
@@ -36,7 +46,7 @@ pub(super) struct Placer<'a> {
     pub(super) stamp: StampFn,
     /// Finds contiguous free pages.
     pub(super) take: &'a mut dyn FnMut(u64) -> Checked<u64>,
-    pub(super) blocks: &'a mut Vec<Block>,
+    pub(super) sink: &'a mut Sink<'a>,
 }
 
 impl Placer<'_> {
@@ -53,13 +63,23 @@ impl Placer<'_> {
         let Item::Page(mut page) = self.dirty.take(child.page)? else {
             return Err(Fault::page(child.page, "it is a run where a page is expected"));
         };
-        let stamp =
-            if page.node().is_leaf() { self.leaf(&mut page, child.stamp)? } else { self.branch(&mut page)? };
+        let stamp = if page.node().is_leaf() {
+            self.leaf(&mut page, child.stamp)?
+        } else {
+            self.branch(&mut page, child.stamp)?
+        };
         let number = (self.take)(1)?;
         page.set_place(number, self.txn);
         let checksum = checksum(page.bytes());
-        self.blocks.push(Block { number, item: Item::Page(page) });
+        self.give(number, Item::Page(page))?;
         Ok(Child { page: number, checksum, count: child.count, stamp })
+    }
+
+    fn give(&mut self, number: u64, item: Item) -> Checked<()> {
+        if let Some(item) = (self.sink)(number, item)? {
+            self.dirty.recycle(item);
+        }
+        Ok(())
     }
 
     /// Places the runs of a leaf, and finds its greatest stamp.
@@ -81,21 +101,29 @@ impl Placer<'_> {
         Ok(greatest)
     }
 
-    /// Places the children of a branch, and finds the greatest stamp below it.
-    fn branch(&mut self, page: &mut PageBuf) -> Checked<u64> {
-        let mut greatest = 0;
+    /// Places the children of a branch, and finds the greatest stamp below it: the known one, unless
+    /// something that had it may have gone.
+    fn branch(&mut self, page: &mut PageBuf, known: u64) -> Checked<u64> {
+        let mut loose = page.loose_stamp;
         for i in 0..page.count() {
-            let mut child = page.node().child(i)?;
-            if child.page & UNPLACED != 0 {
-                child = self.page(&child)?;
+            if page.node().child_page(i)? & UNPLACED != 0 {
+                let before = page.node().child(i)?;
+                let child = self.page(&before)?;
+                loose |= child.stamp < before.stamp;
                 page.set_child(i, &child)?;
             }
-            greatest = greatest.max(child.stamp);
             if page.new_runs
                 && let Some(run) = page.node().separator(i)?.long
             {
                 self.run_of(page, i, run)?;
             }
+        }
+        if !loose {
+            return Ok(known);
+        }
+        let mut greatest = 0;
+        for i in 0..page.count() {
+            greatest = greatest.max(page.node().child(i)?.stamp);
         }
         Ok(greatest)
     }
@@ -111,35 +139,30 @@ impl Placer<'_> {
         let number = (self.take)(run.pages(page.geometry()))?;
         Header::write_place(&mut bytes, number, self.txn);
         let placed = RunRef { page: number, checksum: checksum(&bytes), txn: self.txn, ..run };
-        self.blocks.push(Block { number, item: Item::Run { bytes, key_bytes, value_bytes } });
+        self.give(number, Item::Run { bytes, key_bytes, value_bytes })?;
         page.set_run_place(i, &placed)
     }
 }
 
-/// Writes placed blocks, each stretch of neighbours as one extent. Returns the bytes written.
+/// Writes a page or a run to its place, and returns its bytes. The file is long enough.
+pub(super) fn write_item(pages: &Pages, number: u64, item: &Item) -> Result<u64, EngineError> {
+    let bytes = item.bytes();
+    let start = number * pages.geometry.size as u64;
+    let mut at = start;
+    for piece in bytes.chunks(WRITE_BYTES.max(pages.geometry.size)) {
+        pages.file.write_at(at, &[piece])?;
+        at += piece.len() as u64;
+    }
+    pages.verified.insert(number);
+    Ok(at - start)
+}
+
+/// Writes placed blocks, lowest first. Returns the bytes written.
 pub(super) fn write_blocks(pages: &Pages, blocks: &mut [Block]) -> Result<u64, EngineError> {
     blocks.sort_unstable_by_key(|block| block.number);
-    let size = pages.geometry.size as u64;
     let mut written = 0;
-    let mut rest: &[Block] = blocks;
-    let mut parts = Vec::with_capacity(rest.len());
-    while let Some(first) = rest.first() {
-        parts.clear();
-        let start = first.number * size;
-        let mut end = start;
-        for block in rest {
-            if block.number * size != end {
-                break;
-            }
-            parts.push(block.bytes());
-            end += block.bytes().len() as u64;
-        }
-        pages.file.write_at(start, &parts)?;
-        written += end - start;
-        rest = &rest[parts.len()..];
-    }
     for block in blocks {
-        pages.verified.insert(block.number);
+        written += write_item(pages, block.number, &block.item)?;
     }
     Ok(written)
 }

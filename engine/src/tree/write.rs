@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use super::cursor::Cursor;
 use super::db::{Shared, Writer};
+use super::dirty::Item;
 use super::edit::{Edit, Freed};
 use super::pages::Reader;
-use super::place::{Placer, grow, recycle, write_blocks};
+use super::place::{Placer, grow, write_item};
 use super::read::TreeView;
 use super::root::Root;
 use super::{TreeId, TreeRead};
@@ -115,24 +116,28 @@ impl WriteTxn {
     fn write_out(&mut self) -> Result<(), EngineError> {
         let shared = &self.shared;
         let writer = self.writer.as_mut().expect(HAS_WRITER);
-        let mut blocks = Vec::with_capacity(writer.dirty.count());
-        let mut take = |count: u64| Ok(writer.space.take(&shared.pages, count)?);
+        let (mut bytes, mut high_water) = (0, 0);
+        let pages = &shared.pages;
         for (place, root) in self.root.trees.iter_mut().enumerate() {
             // A tree without a spec has no changes, and then its stamps are not asked for.
             let stamp = shared.stamp_of_place(place).unwrap_or(|_, _| 0);
-            let mut placer = Placer {
-                dirty: &mut writer.dirty,
-                txn: self.root.txn,
-                stamp,
-                take: &mut take,
-                blocks: &mut blocks,
+            let mut take = |count: u64| {
+                let start = writer.space.take(pages, count)?;
+                if start + count > high_water {
+                    high_water = writer.space.high_water;
+                    grow(pages, high_water, shared.limit_bytes)?;
+                }
+                Ok(start)
             };
-            placer.place(root).map_err(|fault| shared.pages.error(place as u8 + 1, fault, None, None))?;
+            let mut sink = |number, item: Item| {
+                bytes += write_item(pages, number, &item)?;
+                Ok(Some(item))
+            };
+            let dirty = &mut writer.dirty;
+            let mut placer = Placer { dirty, txn: self.root.txn, stamp, take: &mut take, sink: &mut sink };
+            placer.place(root).map_err(|fault| pages.error(place as u8 + 1, fault, None, None))?;
         }
         assert!(writer.dirty.count() == 0, "every changed page can be reached from a root");
-        grow(&shared.pages, writer.space.high_water, shared.limit_bytes)?;
-        let bytes = write_blocks(&shared.pages, &mut blocks)?;
-        recycle(&mut writer.dirty, blocks);
         shared.published.store(Arc::new(self.root.clone()));
         let (protected, _) = shared.protected();
         writer.space.release(&shared.pages, &self.freed, self.root.txn, &protected)?;

@@ -102,7 +102,9 @@ impl Edit<'_> {
         {
             self.free_run(&run)?;
         }
-        self.dirty.page_mut(parent)?.remove(slot)
+        let page = self.dirty.page_mut(parent)?;
+        page.loose_stamp = true;
+        page.remove(slot)
     }
 
     /// Merges the child in `slot` with its left or right neighbour, if they fit together.

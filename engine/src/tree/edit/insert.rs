@@ -13,6 +13,8 @@ pub(super) struct Grown {
     pub(super) inline: Vec<u8>,
     /// Where the whole of a long one is.
     pub(super) long: Option<RunRef>,
+    /// The greatest stamp of both may be less than what was known of the page before.
+    pub(super) loose_stamp: bool,
 }
 
 impl Grown {
@@ -35,6 +37,7 @@ impl Edit<'_> {
         let page = self.dirty.page_mut(number)?;
         page.set_child(slot, &grown.left)?;
         page.new_runs |= grown.long.is_some();
+        page.loose_stamp |= grown.loose_stamp;
         if page.insert(slot + 1, &cell)? {
             return Ok(None);
         }
@@ -58,6 +61,7 @@ impl Edit<'_> {
         page.insert(0, &Cell { fixed: &left, key: &[], value: &[] })?;
         page.insert(1, &Cell { fixed: right.as_ref(), key: &grown.inline, value: &[] })?;
         page.new_runs = grown.long.is_some();
+        page.loose_stamp = grown.loose_stamp;
         self.root.page = self.dirty.add(Item::Page(page));
         self.root.depth += 1;
         Ok(())

@@ -17,7 +17,9 @@ impl Edit<'_> {
         }
         let path = self.path_to(key)?;
         let (slot, found) = self.dirty.page(path.leaf())?.node().lower_bound(key, &self.reader())?;
-        if found && self.replace_in_place(&path, slot, value, stamp)? {
+        let plain = Cell::entry(key, value).len() + key.len() + value.len();
+        let fits = plain <= self.pages.geometry.max_cell();
+        if found && self.replace_in_place(&path, slot, value, stamp, fits)? {
             return self.note(&path, 0, stamp, None);
         }
         if found {
@@ -27,12 +29,19 @@ impl Edit<'_> {
         self.note(&path, i64::from(!found), stamp, grown)
     }
 
-    /// Overwrites a value in its cell, where old and new are of the same length.
-    fn replace_in_place(&mut self, path: &Path, slot: usize, value: &[u8], stamp: u64) -> Checked<bool> {
+    /// Overwrites a value in its cell, where old and new stand there and the leaf has room.
+    fn replace_in_place(
+        &mut self,
+        path: &Path,
+        slot: usize,
+        value: &[u8],
+        stamp: u64,
+        fits: bool,
+    ) -> Checked<bool> {
         let before = self.stamp_in(self.dirty.page(path.leaf())?, slot)?;
         let leaf = self.dirty.page_mut(path.leaf())?;
         leaf.loose_stamp |= before > stamp;
-        leaf.overwrite(slot, value)
+        if fits { leaf.overwrite(slot, value) } else { Ok(false) }
     }
 
     /// Takes an entry out of its leaf, with its run.
@@ -130,9 +139,10 @@ impl Edit<'_> {
         long: Option<RunRef>,
     ) -> Checked<Grown> {
         let old = std::mem::replace(self.dirty.page_mut(number)?, left);
+        let loose_stamp = old.loose_stamp;
         self.dirty.recycle(Item::Page(old));
         let right = self.dirty.add(Item::Page(right));
-        Ok(Grown { left: self.summary(number)?, right: self.summary(right)?, inline, long })
+        Ok(Grown { left: self.summary(number)?, right: self.summary(right)?, inline, long, loose_stamp })
     }
 
     /// Brings the ancestors up to date: counts and stamps, and the new page if there is one.

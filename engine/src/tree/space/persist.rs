@@ -84,13 +84,12 @@ impl Space {
             debug_assert_eq!(count, 1, "the free tree has no long keys or values");
             own.pop().ok_or_else(|| Fault::page(0, "the free tree reaches more changed pages than it has"))
         };
-        let mut placer = Placer {
-            dirty: &mut self.tree.dirty,
-            txn,
-            stamp: free_stamp,
-            take: &mut take,
-            blocks: &mut blocks,
+        let mut keep = |number, item| {
+            blocks.push(Block::new(number, item));
+            Ok(None)
         };
+        let mut placer =
+            Placer { dirty: &mut self.tree.dirty, txn, stamp: free_stamp, take: &mut take, sink: &mut keep };
         placer.place(&mut self.tree.root).map_err(|fault| pages.error(FREE_TREE, fault, None, None))?;
         assert!(own.is_empty() && self.tree.dirty.count() == 0, "every place has its page");
         Ok(blocks)
