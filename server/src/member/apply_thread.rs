@@ -34,6 +34,9 @@ pub(super) struct CompactionPace {
 /// Rows of one step at the most: scattered rows cost a page each, and a step holds up the writes behind it.
 const MAX_STEP_ROWS: usize = 128;
 
+/// Pause before a step that found its rows held by a long read is tried again.
+const HELD_PAUSE: Duration = Duration::from_millis(20);
+
 impl CompactionPace {
     /// `limit` rows between pauses of `pause`, in steps that are short enough for the writes between them.
     pub(super) fn new(limit: usize, pause: Duration) -> Self {
@@ -201,6 +204,10 @@ impl ApplyThread {
                 Ok(None)
             }
             Ok(CompactProgress::More) => Ok(Some(Instant::now() + self.pace.pause)),
+            Ok(CompactProgress::Held { by }) => {
+                tracing::debug!(revision = by, "compaction waits for a long read");
+                Ok(Some(Instant::now() + HELD_PAUSE))
+            }
             Ok(CompactProgress::Done { revision }) => {
                 tracing::info!("compact-revision" = revision, "finished scheduled compaction");
                 self.report_compacted()?;
