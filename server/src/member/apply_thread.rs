@@ -11,6 +11,7 @@ use holdfast_engine::tree::Db;
 use holdfast_proto::etcdserverpb::AlarmType;
 
 use super::checkpoint::Checkpointer;
+use super::compaction_hash::CompactionHasher;
 use super::leases::LeaseHandle;
 use super::mailbox::{AppliedNote, Mailbox};
 use super::quota::Quota;
@@ -58,6 +59,7 @@ pub(super) struct ApplyThread {
     pub(super) waiters: Arc<Waiters>,
     pub(super) leases: LeaseHandle,
     pub(super) checkpointer: Checkpointer,
+    pub(super) hasher: CompactionHasher,
     pub(super) quota: Arc<Quota>,
     pub(super) db: Db,
     pub(super) on_changes: Box<dyn Fn(Vec<RevisionChanges>) + Send>,
@@ -152,6 +154,12 @@ impl ApplyThread {
             tracing::warn!(took = ?took, "expected-duration" = ?self.warning, entries = count, bytes, "apply request took too long");
         }
         self.checkpointer.published(bytes as u64);
+        if let Some(span) = applied.compaction_to_hash
+            && let Err(error) = self.hasher.compaction(span)
+        {
+            self.shared.fail(error.to_string());
+            return Err(());
+        }
         Ok(self.spread(applied))
     }
 
