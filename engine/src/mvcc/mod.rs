@@ -48,7 +48,7 @@ mod varint;
 mod view;
 
 pub use changes::{Change, RevisionChanges};
-pub use check::{MvccFault, MvccReport};
+pub use check::{CheckWalk, MvccFault, MvccReport};
 pub use compact::CompactProgress;
 pub use delete::Deleted;
 pub use entries::Entries;

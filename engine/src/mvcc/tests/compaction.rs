@@ -236,3 +236,28 @@ fn compaction_follows_the_last_walk_of_a_snapshot() {
     assert_eq!(records(&store), 4);
     store.assert_clean();
 }
+
+/// A check in chunks meets a compaction half-way: what is missing between two chunks is no gap.
+#[test]
+fn a_check_goes_on_over_a_compaction() {
+    for chunks in 0..20 {
+        let store = TestStore::new();
+        for n in 0..20 {
+            store.put("a", &n.to_string());
+        }
+        let mut check = store.store.check_in_chunks();
+        for _ in 0..chunks {
+            if check.step().unwrap().is_some() {
+                break;
+            }
+        }
+        store.compact(15).unwrap();
+        store.finish_compaction(100);
+        let report = loop {
+            if let Some(report) = check.step().unwrap() {
+                break report;
+            }
+        };
+        assert!(report.is_clean(), "after {chunks} chunks: {:#?}", report.faults);
+    }
+}

@@ -33,6 +33,7 @@ fn faults(damage: impl FnOnce(&mut WriteTxn)) -> Vec<MvccFault> {
     damage(&mut txn);
     txn.publish().unwrap();
     let report = store.store.view().unwrap().check().unwrap();
+    assert_eq!(store.store.check().unwrap(), report, "in chunks");
     assert_eq!(report.fault_count, report.faults.len() as u64);
     assert!(report.faults.iter().all(|fault| !fault.to_string().is_empty()));
     report.faults
@@ -134,5 +135,27 @@ fn reads_refuse_what_they_cannot_trust() {
         let refused = store.range(&RangeQuery { key, ..RangeQuery::default() }).unwrap_err();
         assert!(matches!(refused, MvccError::Corrupt { .. }), "{refused}");
         assert!(refused.to_string().contains("restore"));
+    }
+}
+
+/// Versions that overlap are neighbours, and two neighbours may stand in two chunks.
+#[test]
+fn an_overlap_between_two_chunks_is_named() {
+    for damaged in 2..10 {
+        let store = TestStore::new();
+        for n in 0..12 {
+            store.put("a", &n.to_string());
+        }
+        let mut txn = store.store.db().write();
+        let mut row_key = Vec::new();
+        crate::mvcc::history::encode_key(b"a", Revision::new(damaged, 0), &mut row_key);
+        let mut value = txn.get(HISTORY, &row_key).unwrap().unwrap().to_vec();
+        assert_eq!(i64::from(value[0]), damaged + 1, "superseded by the next");
+        value[0] += 1;
+        txn.put(HISTORY, &row_key, &value).unwrap();
+        txn.publish().unwrap();
+        let report = store.store.check().unwrap();
+        let named = |fault: &MvccFault| matches!(fault, MvccFault::Overlap { key, revision } if key == "a" && revision.main == damaged + 1);
+        assert!(report.faults.iter().any(named), "{damaged}: {:#?}", report.faults);
     }
 }

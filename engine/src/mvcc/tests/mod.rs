@@ -88,6 +88,7 @@ impl TestStore {
     pub(super) fn assert_clean(&self) {
         let report = self.store.view().unwrap().check().unwrap();
         assert!(report.is_clean(), "{:#?}", report.faults);
+        assert_eq!(self.store.check().unwrap(), report, "in chunks");
         let report = self.store.db().check();
         assert!(report.is_clean(), "{:#?}", report.faults);
     }
