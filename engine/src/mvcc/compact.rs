@@ -4,8 +4,9 @@
 //! runs in bounded steps, each in a transaction together with the place that it has reached, so that a crash costs at
 //! most the last step.
 //!
-//! A step walks RECORDS from the last compaction up to C. Each record there superseded at most one version: the row of
-//! HISTORY just before it. That row and its record go. A deletion's own record goes too if it is below C; at exactly C
+//! A step walks RECORDS from the last compaction up to C. Each record there superseded at most one version, which stands
+//! in the row of LIVE that the record's own version has, or else in HISTORY just before it. Its record goes, and its row
+//! of HISTORY; in LIVE it may stay (see `live`). A deletion's own record goes too if it is below C; at exactly C
 //! it stays until the next compaction, because a watch may still start at C and must be told. So the next walk starts
 //! at the last compacted revision itself. What is left at or below C is the newest version of each living key.
 //!
@@ -16,6 +17,7 @@
 use super::error::MvccError;
 use super::hashing::CompactionSpan;
 use super::keyvalue::KeyValue;
+use super::live::LiveRow;
 use super::meta::{self, COMPACT_CURSOR, FINISHED_COMPACT, SCHEDULED_COMPACT};
 use super::reader::{corrupt, decode_record_key};
 use super::revision::{RecordKey, Revision};
@@ -48,9 +50,10 @@ pub enum CompactProgress {
 /// What a step has found, before it removes anything.
 #[derive(Default)]
 struct Step {
-    /// Keys of rows of HISTORY, each with its record.
-    superseded: Vec<(Vec<u8>, RecordKey)>,
-    tombstones: Vec<RecordKey>,
+    /// Keys of rows of HISTORY.
+    rows: Vec<Vec<u8>>,
+    /// Records of superseded versions, and of deletions.
+    records: Vec<RecordKey>,
     bytes: usize,
     /// Where the next step starts; `None` when everything has been seen.
     next: Option<RecordKey>,
@@ -95,8 +98,8 @@ impl ApplyTxn {
         if let Some(by) = held.filter(|held| start.revision.main >= *held) {
             return Ok(CompactProgress::Held { by });
         }
-        let step = self.find_step(start, target, held, max_rows.max(1))?;
-        self.remove(&step)?;
+        let mut step = self.find_step(start, target, held, max_rows.max(1))?;
+        self.remove(&mut step)?;
         if let Some(next) = step.next {
             self.write_cursor(next)?;
             return Ok(CompactProgress::More);
@@ -108,19 +111,16 @@ impl ApplyTxn {
     }
 
     /// Each tree is left in one go and in its own order, so that neighbours share the way down.
-    fn remove(&mut self, step: &Step) -> Result<(), MvccError> {
-        let mut records: Vec<RecordKey> = step.superseded.iter().map(|(_, record)| *record).collect();
-        records.extend(&step.tombstones);
-        records.sort_unstable();
-        for record in records {
+    fn remove(&mut self, step: &mut Step) -> Result<(), MvccError> {
+        step.records.sort_unstable();
+        for record in &step.records {
             let key = record.encode();
             if !self.txn.delete(RECORDS, &key)? {
                 return Err(corrupt(RECORDS, &key, "a row names this record, but it is missing"));
             }
         }
-        let mut rows: Vec<&[u8]> = step.superseded.iter().map(|(row_key, _)| row_key.as_slice()).collect();
-        rows.sort_unstable();
-        for row_key in rows {
+        step.rows.sort_unstable();
+        for row_key in &step.rows {
             if !self.txn.delete(HISTORY, row_key)? {
                 return Err(corrupt(HISTORY, row_key, "the row was there a moment ago"));
             }
@@ -161,15 +161,34 @@ impl ApplyTxn {
             KeyValue::decode(wire).ok_or_else(|| corrupt(RECORDS, &record.encode(), "unreadable record"))?;
         // The first version of a key superseded nothing, and a look-up costs more than this.
         let is_first = !record.tombstone && kv.version == 1;
-        if !is_first
-            && let Some((row_key, row)) = self.reader().last_superseded_entry(kv.key, record.revision)?
+        if !is_first {
+            self.look_before(kv.key, record, step)?;
+        }
+        if record.tombstone && record.revision.main < target {
+            step.records.push(record);
+        }
+        Ok(())
+    }
+
+    /// Finds what the record has superseded.
+    fn look_before(&self, key: &[u8], record: RecordKey, step: &mut Step) -> Result<(), MvccError> {
+        let reader = self.reader();
+        if !record.tombstone
+            && let Some(LiveRow { info, previous: Some(previous) }) = reader.live_row(key)?
+            && info.modified == record.revision
+        {
+            // A compaction that was overtaken by the next may have been here before.
+            if self.has_record(&info, &previous)? {
+                step.records.push(RecordKey::put(previous.modified));
+            }
+            return Ok(());
+        }
+        if let Some((row_key, row)) = reader.last_superseded_entry(key, record.revision)?
             && row.by == record.revision
         {
             step.bytes += row_key.len();
-            step.superseded.push((row_key.to_vec(), RecordKey::put(row.info.modified)));
-        }
-        if record.tombstone && record.revision.main < target {
-            step.tombstones.push(record);
+            step.rows.push(row_key.to_vec());
+            step.records.push(RecordKey::put(row.info.modified));
         }
         Ok(())
     }

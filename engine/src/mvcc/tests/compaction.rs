@@ -236,3 +236,36 @@ fn compaction_follows_the_last_walk_of_a_snapshot() {
     assert_eq!(records(&store), 4);
     store.assert_clean();
 }
+
+/// Keys change between the steps of a compaction: what it has removed must not come back as a row, what it has yet to
+/// remove must not be lost.
+#[test]
+fn keys_change_while_a_compaction_is_under_way() {
+    for steps in 0..9 {
+        let store = TestStore::new();
+        for value in ["1", "2"] {
+            for key in ["a", "b", "c"] {
+                store.put(key, value);
+            }
+        }
+        let target = store.put("d", "1");
+        store.compact(target).unwrap();
+        for _ in 0..steps {
+            let mut txn = store.store.begin().unwrap();
+            txn.compact_step(1).unwrap();
+            txn.publish().unwrap();
+        }
+        store.assert_clean();
+        store.put("a", "3");
+        store.delete("b");
+        store.write(|txn| {
+            txn.put(b"c", b"3", 0).unwrap();
+            txn.delete_range(b"c", b"", false).unwrap();
+        });
+        store.assert_clean();
+        store.finish_compaction(2);
+        store.assert_clean();
+        // a, b and c of the second round, a of the third, two deletions, d, and c of the third before its deletion.
+        assert_eq!(records(&store), 8, "after {steps} steps");
+    }
+}
