@@ -43,6 +43,11 @@ impl WriteTxn {
         Self { shared, writer, base, root, freed: Vec::new(), failed, publishing: false, value: Vec::new() }
     }
 
+    /// Pages of the file that its changes have replaced so far: what it has cost, as far as that does not depend on time.
+    pub fn changed_pages(&self) -> usize {
+        self.freed.len()
+    }
+
     /// Number that this transaction will be published under.
     pub fn txn(&self) -> u64 {
         self.root.txn

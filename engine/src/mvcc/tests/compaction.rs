@@ -124,6 +124,31 @@ fn steps_are_bounded() {
     assert_eq!(records(&store), 100);
 }
 
+/// However many rows a step may look at, the pages that it changes are bounded.
+#[test]
+fn steps_are_bounded_by_the_pages_that_they_change() {
+    let store = TestStore::new();
+    let value = vec![b'v'; 300];
+    let mut txn = store.store.begin().unwrap();
+    for n in 0..12_000 {
+        txn.begin_revision();
+        txn.put(format!("k{}", n * 7 % 6000).as_bytes(), &value, 0).unwrap();
+        txn.end_revision();
+    }
+    txn.publish().unwrap();
+    store.compact(12_001).unwrap();
+    let (mut steps, mut done) = (0, false);
+    while !done {
+        let mut txn = store.store.begin().unwrap();
+        done = txn.compact_step(usize::MAX).unwrap() != CompactProgress::More;
+        assert!(txn.txn.changed_pages() < 600, "{} pages in a step", txn.txn.changed_pages());
+        txn.publish().unwrap();
+        steps += 1;
+    }
+    assert!(steps > 4, "the records lie in thousands of pages");
+    store.assert_clean();
+}
+
 /// A view that was pinned before a compaction reads on.
 #[test]
 fn a_pinned_view_is_not_disturbed() {
