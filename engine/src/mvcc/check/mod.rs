@@ -3,7 +3,8 @@
 //! The tree layer checks pages; this checks meaning. Every tree is walked once, and every row is looked up where it
 //! must have its counterpart:
 //!
-//! - a row of LIVE or HISTORY has its record, with the same key, numbers and length;
+//! - a row of LIVE or HISTORY has its record, with the same key, numbers and length, and so has the version before in a
+//!   row of LIVE, unless compaction has passed it;
 //! - a row of HISTORY has the record that superseded it, which continues the same lifetime or ends it, and the versions
 //!   of a key follow each other without overlap;
 //! - a record has a row, unless it is a deletion; nothing is left that compaction has passed;
@@ -21,7 +22,7 @@ use super::error::{MvccError, printable};
 use super::history::HistoryRow;
 use super::keyvalue::KeyValue;
 use super::leases;
-use super::live::{self, VersionInfo};
+use super::live::{self, LiveRow, VersionInfo};
 use super::meta::{self, FIRST_REVISION, Position};
 use super::reader::{Reader, decode_history};
 use super::revision::{RecordKey, Revision};
@@ -181,20 +182,42 @@ impl<'t, T: TreeRead> Checker<'_, 't, T> {
 
     fn live(&mut self, rows: Rows<'_>) -> Result<Rest, MvccError> {
         self.each(&rows, |this, key, value| {
-            let Some(info) = live::decode(value) else {
+            let Some(LiveRow { info, previous }) = LiveRow::decode(value) else {
                 this.unreadable(LIVE, key);
                 return Ok(());
             };
             this.record_of(LIVE, key, &info)?;
+            if let Some(previous) = &previous {
+                this.previous_of(key, &info, previous)?;
+            }
+            let first = previous.unwrap_or(info).modified;
             let row = if_readable(this.reader.last_superseded(key, info.modified))?;
-            if row.is_some_and(|row| row.by > info.modified) {
-                this.report.add(MvccFault::Overlap { key: printable(key), revision: info.modified });
+            if row.is_some_and(|row| row.by > first) {
+                this.report.add(MvccFault::Overlap { key: printable(key), revision: first });
             }
             if info.lease != 0 {
                 this.lease_of(key, info.lease)?;
             }
             Ok(())
         })
+    }
+
+    /// The version before that a row of LIVE carries: once compaction has passed the newest one, its record is gone.
+    fn previous_of(
+        &mut self,
+        key: &[u8],
+        info: &VersionInfo,
+        previous: &VersionInfo,
+    ) -> Result<(), MvccError> {
+        let record = RecordKey::put(previous.modified).encode();
+        let is_there = self.reader.tree.get(RECORDS, &record)?.is_some();
+        if is_there && info.modified < self.walked {
+            let (tree, revision) = (name(LIVE), previous.modified);
+            self.report.add(MvccFault::NotCompacted { tree, key: printable(key), revision });
+        } else if is_there || info.modified.main > self.position.scheduled {
+            self.record_of(LIVE, key, previous)?;
+        }
+        Ok(())
     }
 
     fn lease_of(&mut self, key: &[u8], lease: i64) -> Result<(), MvccError> {
