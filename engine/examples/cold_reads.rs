@@ -24,14 +24,16 @@ fn main() {
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     match args[..] {
         ["build", file, entries, order] => {
-            build(Path::new(file), entries.parse().unwrap(), order == "random")
+            build(Path::new(file), entries.parse().unwrap(), order == "random");
         }
         ["get", file, count] => get(Path::new(file), count.parse().unwrap()),
         ["scan", file] => scan(Path::new(file), u64::MAX),
         ["scan", file, entries] => scan(Path::new(file), entries.parse().unwrap()),
-        _ => eprintln!(
-            "usage: cold_reads build FILE ENTRIES random|ascending | get FILE COUNT | scan FILE [ENTRIES]"
-        ),
+        _ => {
+            eprintln!(
+                "usage: cold_reads build FILE ENTRIES random|ascending | get FILE COUNT | scan FILE [ENTRIES]"
+            );
+        }
     }
 }
 
