@@ -173,14 +173,24 @@ impl Db {
     }
 
     /// Walks over everything and tells what is wrong: structure, checksums, counts and stamps, and whether
-    /// every page is used exactly once or free. Writes can go on meanwhile.
+    /// every page is used exactly once or free; and whether the meta pages are whole. Writes can go on meanwhile.
     pub fn check(&self) -> CheckReport {
         let (snapshot, space) = {
             // While the writer is here, the newest root and the free pages fit together.
             let turn = self.0.take_turn();
             (self.snapshot(), turn.space.clone())
         };
-        crate::check::check(&self.0, &snapshot, &space)
+        let mut report = crate::check::check(&self.0, &snapshot, &space);
+        self.0.check_meta_pages(&mut report);
+        report
+    }
+
+    /// Names of the trees that hold something and that no spec names: a later release's.
+    pub(crate) fn unknown_trees(&self) -> Vec<String> {
+        let root = self.0.published.load();
+        let trees = self.0.names.iter().zip(&root.trees).enumerate();
+        let unknown = trees.filter(|(place, (_, root))| root.depth > 0 && !self.0.places.contains(place));
+        unknown.map(|(_, (name, _))| name.clone()).collect()
     }
 
     /// Figures, without a walk.
