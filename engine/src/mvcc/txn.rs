@@ -25,7 +25,7 @@ use super::live::{self, VersionInfo};
 use super::meta::{self, CURRENT_REVISION, Position};
 use super::query::RangeQuery;
 use super::range::RangeResult;
-use super::reader::Reader;
+use super::reader::{Reader, corrupt};
 use super::revision::{RecordKey, Revision};
 use super::trees::{HISTORY, LIVE, META, RECORDS, is_versioned, name};
 use super::view::reads;
@@ -127,8 +127,11 @@ impl ApplyTxn {
     pub fn put(&mut self, key: &[u8], value: &[u8], lease: i64) -> Result<(), MvccError> {
         let modified = self.next_revision();
         let old = self.reader().live(key)?;
+        if old.is_some_and(|old| old.modified >= modified) {
+            return Err(corrupt(LIVE, key, "its version is newer than the current revision"));
+        }
         let (create_revision, version) =
-            old.map_or((modified.main, 1), |old| (old.create_revision, old.version + 1));
+            old.map_or((modified.main, 1), |old| (old.create_revision, old.version.saturating_add(1)));
         let kv = KeyValue { key, create_revision, mod_revision: modified.main, version, value, lease };
         let record = kv.encode();
         let info = VersionInfo { create_revision, modified, version, lease, record_len: record.len() as u64 };
