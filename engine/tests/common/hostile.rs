@@ -129,7 +129,7 @@ fn apply(image: &mut [u8], change: &[u8], meta: usize, used: usize) {
         8 => write(image, at % 509, &(u32::from(value) << (at % 25)).to_le_bytes()),
         _ => {
             image[meta + [16, 24, 32, 40, 48, 64 + 23, 256 + 23, 64 + 24, 256 + 24, 256 + 40][at % 10]] =
-                value
+                value;
         }
     }
 }

@@ -18,6 +18,15 @@ fn sealing_a_sound_file_changes_nothing() {
     }
 }
 
+/// The first shrunk to a stream that was asked to go on before its range, the second to a put over a version that is
+/// newer than the current revision.
+#[test]
+fn scripts_that_once_did_harm() {
+    for change in [[109, 129, 13, 153, 148, 4], [41, 181, 156, 13, 10, 65]] {
+        hostile::run(&[&[1], &change[..]].concat());
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 4000, max_shrink_iters: 2000, ..ProptestConfig::default() })]
 
