@@ -229,6 +229,9 @@ impl Hasher {
                 break;
             }
             if rows >= max_rows || (max_rows < usize::MAX && bytes >= STEP_BYTES) {
+                if key <= from {
+                    return Err(corrupt(RECORDS, key, "the records before it are not in order"));
+                }
                 return Ok(Some(key.to_vec()));
             }
             if record.revision.main > self.compact_revision || self.keeps(reader, record, wire, alive_at)? {

@@ -24,6 +24,8 @@ mod delete;
 mod entries;
 mod error;
 mod fetch;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod hash;
 mod hashing;
 mod history;

@@ -177,6 +177,10 @@ impl<'t, 'r> HistoryWalk<'t, 'r> {
         {
             self.cursor.seek(&self.scratch)?;
             self.cursor.settle_stamped(superseded_after(self.at))?;
+            // In a damaged page whose checksum is right the way could lead back, for ever.
+            if self.cursor.entry()?.is_some_and(|(next, _)| next < self.scratch.as_slice()) {
+                return Err(corrupt(HISTORY, row_key, "the rows behind it are not in order"));
+            }
         }
         Ok(())
     }

@@ -25,7 +25,7 @@ use super::live::{self, LiveRow, VersionInfo};
 use super::meta::{self, CURRENT_REVISION, Position};
 use super::query::RangeQuery;
 use super::range::RangeResult;
-use super::reader::{Reader, decode_live_row};
+use super::reader::{Reader, corrupt, decode_live_row};
 use super::revision::{RecordKey, Revision};
 use super::trees::{HISTORY, LIVE, META, RECORDS, is_versioned, name};
 use super::view::reads;
@@ -129,8 +129,12 @@ impl ApplyTxn {
         let (mut record, mut created) = (Vec::new(), false);
         let (old, left) = self.txn.update(LIVE, key, |row, out| {
             let old = row.map(|row| decode_live_row(key, row)).transpose()?;
-            let (create_revision, version) =
-                old.map_or((modified.main, 1), |old| (old.info.create_revision, old.info.version + 1));
+            if old.is_some_and(|old| old.info.modified >= modified) {
+                return Err(corrupt(LIVE, key, "its version is newer than the current revision"));
+            }
+            let (create_revision, version) = old.map_or((modified.main, 1), |old| {
+                (old.info.create_revision, old.info.version.saturating_add(1))
+            });
             created = create_revision == modified.main;
             let kv = KeyValue { key, create_revision, mod_revision: modified.main, version, value, lease };
             record = kv.encode();

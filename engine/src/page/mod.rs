@@ -122,6 +122,12 @@ pub(crate) fn common_prefix(a: &[u8], b: &[u8]) -> usize {
     a.iter().zip(b).take_while(|(x, y)| x == y).count()
 }
 
+/// The shortest string above `high` and not above `low`, which comes behind it: what divides two pages. `None` for the
+/// empty key, which comes behind nothing.
+pub(crate) fn shortest_between(high: &[u8], low: &[u8]) -> Option<Vec<u8>> {
+    low.get(..=common_prefix(high, low).min(low.len().checked_sub(1)?)).map(<[u8]>::to_vec)
+}
+
 /// The first four bytes of `rest` as a number that sorts as they do; what is missing counts as zero.
 pub(crate) fn key_head(rest: &[u8]) -> u32 {
     if let Some(head) = rest.first_chunk::<KEY_HEAD_BYTES>() {

@@ -12,6 +12,8 @@ mod cursor;
 mod db;
 mod dirty;
 mod edit;
+#[cfg(all(test, loom))]
+mod loom_pins;
 mod open;
 mod pages;
 mod place;

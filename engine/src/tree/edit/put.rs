@@ -2,7 +2,7 @@
 
 use super::{Edit, Path};
 use crate::error::EngineError;
-use crate::page::{Cell, Checked, Child, PageBuf, RunRef, Stored, UNPLACED, VALUE_LIMIT, common_prefix};
+use crate::page::{Cell, Checked, Child, PageBuf, RunRef, Stored, UNPLACED, VALUE_LIMIT, shortest_between};
 use crate::tree::dirty::Item;
 use crate::tree::edit::insert::Grown;
 use crate::tree::root::TreeRoot;
@@ -139,7 +139,8 @@ impl Edit<'_> {
             let last = left.count() - 1;
             let high = if slot == last { key } else { self.whole_key(&left, last)? };
             let low = if slot == left.count() { key } else { self.whole_key(&right, 0)? };
-            low[..=common_prefix(high, low).min(low.len() - 1)].to_vec()
+            let disorder = || right.node().fault("its keys are not in ascending order");
+            shortest_between(high, low).ok_or_else(disorder)?
         };
         self.put_halves(number, left, right, &separator).map(Some)
     }
