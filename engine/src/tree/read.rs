@@ -51,7 +51,7 @@ impl<'a> TreeView<'a> {
             level -= 1;
         }
         match node.find(key, &self.reader)? {
-            Some(i) => self.value(&node.entry(i)?).map(Some),
+            Some(cell) => self.value(&cell).map(Some),
             None => Ok(None),
         }
     }
