@@ -25,7 +25,7 @@ use smallvec::{SmallVec, smallvec};
 
 use super::{
     Checked, Fault, Geometry, HEADER_BYTES, KEY_HEAD_BYTES, Kind, PLACE_BYTES, RunRef, SLOT_BYTES, prefetch,
-    u16_at, u32_at, u64_at,
+    prefetch_lines, u16_at, u32_at, u64_at,
 };
 
 pub(super) const IN_RUN: u16 = 0x8000;
@@ -229,6 +229,14 @@ impl<'a> Node<'a> {
             for place in places.as_chunks::<PLACE_BYTES>().0 {
                 prefetch(self.bytes, u16::from_le_bytes(*place) as usize);
             }
+        }
+    }
+
+    /// Asks for the first lines of the cell in slot `i`, if there is one.
+    #[inline]
+    pub(crate) fn prefetch_cell(self, i: usize, lines: usize) {
+        if let Ok(at) = self.place(i) {
+            prefetch_lines(self.bytes.get(at..).unwrap_or_default(), lines);
         }
     }
 

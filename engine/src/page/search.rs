@@ -65,14 +65,24 @@ impl<'a> Node<'a> {
         Ok((first + less, first + less + equal))
     }
 
-    /// The entry of `key` in a leaf, if it has it. Looks at one cell less than [`Node::lower_bound`]: whether
-    /// the prefix is equal shows when the whole key is compared, and if it is not, any slot is wrong.
+    /// The slots of a leaf that alone may hold `key`: the first one, and the one behind the last. Whether the
+    /// key has the page's prefix is not looked at: that shows when the whole key is compared.
     #[inline]
-    pub(crate) fn find(self, key: &[u8], keys: &impl LongKeys) -> Checked<Option<LeafCell<'a>>> {
-        let Some(rest) = key.get(self.prefix_bytes()..) else {
-            return Ok(None);
-        };
-        let (mut low, mut high) = self.slots_of_head(0, rest)?;
+    pub(crate) fn slots_for(self, key: &[u8]) -> Checked<(usize, usize)> {
+        match key.get(self.prefix_bytes()..) {
+            Some(rest) => self.slots_of_head(0, rest),
+            None => Ok((0, 0)),
+        }
+    }
+
+    /// The entry of `key` in a leaf, if it is in one of the slots that [`Node::slots_for`] names.
+    #[inline]
+    pub(crate) fn find_among(
+        self,
+        (mut low, mut high): (usize, usize),
+        key: &[u8],
+        keys: &impl LongKeys,
+    ) -> Checked<Option<LeafCell<'a>>> {
         while low < high {
             let middle = usize::midpoint(low, high);
             let cell = self.entry(middle)?;

@@ -244,9 +244,9 @@ impl<'a> Cursor<'a> {
         if let Some(parent) = &self.stack[1]
             && let Some(slot) = after(parent.slot)
             && slot < parent.node.count()
-            && let Ok(child) = parent.node.child(slot)
+            && let Ok(page) = parent.node.child_page(slot)
         {
-            self.view.reader.prefetch(child.page);
+            self.view.reader.prefetch(page, 0);
         }
     }
 

@@ -17,6 +17,12 @@ const LEAF_HEAD_LINES: usize = 5;
 /// See [`LEAF_HEAD_LINES`].
 const BRANCH_HEAD_LINES: usize = 9;
 
+/// Asks for the part of a page that a search goes through first.
+#[inline]
+fn prefetch_front(page: &[u8], level: u8) {
+    prefetch_lines(page, if level == 0 { LEAF_HEAD_LINES } else { BRANCH_HEAD_LINES });
+}
+
 /// The pages of one file.
 pub(crate) struct Pages {
     pub(crate) file: Arc<dyn PageFile>,
@@ -93,7 +99,7 @@ impl Pages {
     #[inline]
     pub(crate) fn node(&self, tree: u8, level: u8, child: &Child) -> Checked<Node<'_>> {
         let bytes = self.raw(child.page, 1)?;
-        prefetch_lines(bytes, if level == 0 { LEAF_HEAD_LINES } else { BRANCH_HEAD_LINES });
+        prefetch_front(bytes, level);
         let node = Node::of(bytes)?;
         node.expect(tree, level, child.page)?;
         if !self.verified.contains(child.page) {
@@ -185,14 +191,14 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Asks for the front of a leaf that will be visited soon. A page that lies outside the file is left to
-    /// the visit to tell of.
+    /// Asks for the front of a page that will be visited soon. One that lies outside the file is left to the
+    /// visit to tell of.
     #[inline]
-    pub(crate) fn prefetch(self, page: u64) {
+    pub(crate) fn prefetch(self, page: u64, level: u8) {
         if page & UNPLACED == 0
             && let Ok(bytes) = self.pages.raw(page, 1)
         {
-            prefetch_lines(bytes, LEAF_HEAD_LINES);
+            prefetch_front(bytes, level);
         }
     }
 
