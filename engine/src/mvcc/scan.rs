@@ -41,14 +41,19 @@ impl<'t, 'r> Scan<'t, 'r> {
         at: i64,
     ) -> Result<Self, MvccError> {
         let mut live = LiveWalk::new(reader, range, at)?;
-        let mut history =
-            if at < reader.revision { Some(HistoryWalk::new(reader, range, at)?) } else { None };
+        if at >= reader.revision {
+            return Ok(Self { live, history: None, next_live: None, next_history: None });
+        }
+        let mut history = Some(HistoryWalk::new(reader, range, at)?);
         let next_live = live.next()?;
         let next_history = next_of(history.as_mut())?;
         Ok(Self { live, history, next_live, next_history })
     }
 
     pub(crate) fn next(&mut self) -> Result<Option<Row<'t>>, MvccError> {
+        if self.history.is_none() {
+            return self.live.next();
+        }
         let history_is_first = match (&self.next_live, &self.next_history) {
             (_, None) => false,
             (None, Some(_)) => true,

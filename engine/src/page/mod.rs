@@ -8,6 +8,7 @@ mod buf;
 mod header;
 mod meta;
 mod node;
+mod prefetch;
 mod run;
 mod search;
 mod split;
@@ -19,6 +20,7 @@ pub(crate) use meta::{
     TREE_NAME_BYTES, looks_like_bbolt,
 };
 pub(crate) use node::{Child, LeafCell, Node, Separator, Stored};
+pub(crate) use prefetch::{prefetch, prefetch_lines};
 pub(crate) use run::{RunRef, build_run, read_run, run_pages};
 pub(crate) use search::LongKeys;
 

@@ -3,12 +3,11 @@
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 
-use arc_swap::ArcSwap;
 use parking_lot::{Condvar, Mutex};
 
 use super::dirty::Dirty;
 use super::pages::Pages;
-use super::readers::Readers;
+use super::readers::{Published, Readers, Seats};
 use super::relocate::{Mover, reserve};
 use super::repack::Repacker;
 use super::root::Root;
@@ -20,7 +19,7 @@ use crate::file::PageFile;
 
 /// A database: several trees in one file. Cloning it is cheap and gives the same database.
 #[derive(Clone)]
-pub struct Db(pub(super) Arc<Shared>);
+pub struct Db(pub(super) Arc<Shared>, Arc<Seats>);
 
 /// What everybody shares.
 pub(crate) struct Shared {
@@ -30,7 +29,7 @@ pub(crate) struct Shared {
     pub(super) places: Vec<usize>,
     /// Names of all trees in the file's table, with those that no spec names.
     pub(super) names: Vec<String>,
-    pub(super) published: ArcSwap<Root>,
+    pub(super) published: Published,
     pub(super) readers: Readers,
     pub(super) durable: Mutex<Durable>,
     /// Held by the one checkpoint at a time.
@@ -129,12 +128,12 @@ impl Db {
         let mut repacker = Repacker::default();
         repacker.note(&parts.root.trees);
         let writer = Writer { dirty, space: parts.space, mover: Mover::default(), repacker };
-        Self(Arc::new(Shared {
+        let shared = Shared {
             pages: parts.pages,
             specs: parts.specs,
             places: parts.places,
             names: parts.names,
-            published: ArcSwap::from_pointee(parts.root),
+            published: Published::new(parts.root),
             readers: Readers::new(),
             durable: Mutex::new(parts.durable),
             checkpointing: Mutex::new(()),
@@ -145,7 +144,8 @@ impl Db {
             limit_bytes: parts.limit_bytes,
             hurry: AtomicBool::new(false),
             observer: OnceLock::new(),
-        }))
+        };
+        Self(Arc::new(shared), Arc::new(Seats::new()))
     }
 
     /// Has `observer` told when the writer's turn is taken by something other than a write transaction. Only the first
@@ -156,7 +156,14 @@ impl Db {
 
     /// Pins the newest published root.
     pub fn snapshot(&self) -> Snapshot {
-        Snapshot::new(Arc::clone(&self.0))
+        Snapshot::new(&self.0, &self.1)
+    }
+
+    /// Tells what time it is: a number that only grows, in whatever unit (milliseconds, say). The engine has no
+    /// clock; snapshots remember the tick at which they were taken, and [`DbStats::oldest_reader_tick`] tells
+    /// the oldest one's.
+    pub fn set_tick(&self, tick: u64) {
+        self.0.readers.set_tick(tick);
     }
 
     /// Begins the write transaction, waiting until the one before it is over. A thread that already has one
@@ -210,7 +217,8 @@ impl Db {
             page_size: shared.pages.geometry.size as u32,
             readers: pinned.len() as u64,
             oldest_reader_txn: pinned.iter().min().copied(),
-            published_txn: shared.published.load().txn,
+            oldest_reader_tick: shared.readers.oldest_tick(),
+            published_txn: shared.published.load_full().txn,
             durable_txn: durable.txn,
             durable_mark: durable.mark,
             published_bytes_since_checkpoint: figures.published_bytes,

@@ -207,6 +207,15 @@ impl TreeRead for WriteTxn {
         self.view(tree).get(key)
     }
 
+    fn get_each<'s, K: AsRef<[u8]>>(
+        &'s self,
+        tree: TreeId,
+        keys: &[K],
+        found: impl FnMut(usize, Option<&'s [u8]>),
+    ) -> Result<(), EngineError> {
+        self.view(tree).get_each(keys, found)
+    }
+
     fn cursor(&self, tree: TreeId) -> Cursor<'_> {
         Cursor::new(self.view(tree), self.shared.specs[tree.0 as usize].stamp)
     }
