@@ -145,10 +145,9 @@ impl Contender {
     pub(crate) fn durability(self) -> &'static str {
         match self {
             Self::Holdfast => "publish and checkpoint: two syncs",
-            Self::Lmdb => "its default: two syncs",
+            Self::Lmdb | Self::Bbolt => "its default: two syncs",
             Self::Redb => "`Immediate`, its default: one sync",
             Self::Fjall => "`SyncAll` of its journal: one sync",
-            Self::Bbolt => "its default: two syncs",
         }
     }
 }

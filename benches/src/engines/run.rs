@@ -96,7 +96,7 @@ fn compare(options: &Options) -> Result<(), RunError> {
     }
     let mut text = format!("{machine} {}\n", conditions(options));
     for &shape in &options.shapes {
-        text += &format!("\n{}", table::render(shape, options.keys, &figures));
+        text.extend(["\n", &table::render(shape, options.keys, &figures)]);
     }
     println!("{text}");
     if options.write_readme {

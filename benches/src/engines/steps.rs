@@ -95,9 +95,12 @@ impl<E: Engine> Bench<E> {
         let mut entries =
             (0..self.keys).map(|number| (self.data.key(Order::Ascending, number), self.data.value(number)));
         let cost = Cost::of(|| {
-            engine.write(|writer| match append {
-                true => writer.append(entries),
-                false => entries.try_for_each(|(key, value)| writer.put(key.bytes(), value)),
+            engine.write(|writer| {
+                if append {
+                    writer.append(entries)
+                } else {
+                    entries.try_for_each(|(key, value)| writer.put(key.bytes(), value))
+                }
             })?;
             Ok(self.keys)
         })?;

@@ -5,8 +5,8 @@
 //! a member: when 16 MiB have been put since the last, or after five seconds. One store is loaded in the order of keys,
 //! another in random order.
 //!
-//! * [`phase`]: what is measured; [`store`]: how. * [`checkpointer`]: the thread. * [`run`]: the parent.
-//! * [`table`]: Markdown.
+//! * [`phase`]: what is measured; [`store`]: how. * [`checkpointer`]: the thread. * [`mod@run`]: the parent; its
+//!   [`table`] is Markdown.
 
 mod checkpointer;
 mod phase;

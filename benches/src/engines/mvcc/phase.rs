@@ -19,6 +19,8 @@ pub(crate) enum MvccPhase {
     Overwrites,
     /// The ranges again, at the revision before the overwrites.
     PastRanges,
+    /// Ranges at that revision that begin with a key that has been put a hundred thousand times since.
+    HotRanges,
     /// The hash over the whole history.
     Hash,
     /// Opening, and one read, after `kill -9` in the middle of puts.
@@ -42,6 +44,7 @@ impl MvccPhase {
             Self::Appends => "put of a new key behind all others",
             Self::Overwrites => "put of a random key that is there",
             Self::PastRanges => "range of 10,000 keys before these puts, each key",
+            Self::HotRanges => "the same across a key with 100,000 newer revisions, each key",
             Self::Hash => "HashKV, each record",
             Self::Reopen => "open and first read after kill -9",
             Self::Compact => "compaction, each superseded revision",

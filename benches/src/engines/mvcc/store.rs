@@ -24,6 +24,8 @@ const GETS: u64 = 1_000_000;
 const RANGE_KEYS: i64 = 10_000;
 /// Ranges of a pass.
 const RANGES: u64 = 100;
+/// Revisions of a key with a long history.
+const HOT: u64 = 100_000;
 /// Rows of a step of compaction: as a member takes them.
 const COMPACTION_ROWS: usize = 128;
 /// So much of the keys is put again, and as many new ones, and as many are removed.
@@ -107,11 +109,12 @@ impl Contest for MvccBench {
         let cost = match MvccPhase::from_str(phase, false)? {
             MvccPhase::Load => self.load(),
             MvccPhase::Gets => self.gets(),
-            MvccPhase::Ranges => self.ranges(0),
+            MvccPhase::Ranges => self.ranges(0, |turn| self.random_key(turn)),
             MvccPhase::Count => self.count(),
             MvccPhase::Appends => self.appends(),
             MvccPhase::Overwrites => self.overwrites(),
-            MvccPhase::PastRanges => self.ranges(self.loaded),
+            MvccPhase::PastRanges => self.ranges(self.loaded, |turn| self.random_key(turn)),
+            MvccPhase::HotRanges => self.hot_ranges(),
             MvccPhase::Hash => self.hash(),
             MvccPhase::Reopen => Err("only who has started the store can kill it".into()),
             MvccPhase::Compact => self.compact(self.superseded()?),
@@ -123,7 +126,7 @@ impl Contest for MvccBench {
 
     fn commit_for_ever(&mut self) -> Outcome<()> {
         for turn in 0.. {
-            self.put_batch(turn, u64::MAX, |bench, turn| bench.data.key(bench.order, bench.choose(turn)))?;
+            self.put_batch(turn, u64::MAX, Self::random_key)?;
         }
         Ok(())
     }
@@ -176,22 +179,19 @@ impl MvccBench {
 
     fn overwrites(&mut self) -> Outcome<Cost> {
         let count = self.keys / PART;
-        Cost::of_steps(|turn| {
-            self.put_batch(turn, count, |bench, turn| bench.data.key(bench.order, bench.choose(turn)))
-        })
+        Cost::of_steps(|turn| self.put_batch(turn, count, Self::random_key))
     }
 
-    /// The number of a random key of the load.
-    fn choose(&self, turn: u64) -> u64 {
-        mix(self.salt ^ turn) % self.keys
+    /// A random key of the load.
+    fn random_key(&self, turn: u64) -> Key {
+        self.data.key(self.order, mix(self.salt ^ turn) % self.keys)
     }
 
     fn gets(&self) -> Outcome<Cost> {
         let gets = GETS.min(self.keys);
         Cost::of(|| {
             for turn in 0..gets {
-                let key = self.data.key(self.order, self.choose(turn));
-                if self.store.view()?.get(key.bytes(), 0)?.is_none() {
+                if self.store.view()?.get(self.random_key(turn).bytes(), 0)?.is_none() {
                     return Err("a key of the load is not there".into());
                 }
             }
@@ -199,19 +199,28 @@ impl MvccBench {
         })
     }
 
-    fn ranges(&self, revision: i64) -> Outcome<Cost> {
+    fn ranges(&self, revision: i64, from: impl Fn(u64) -> Key) -> Outcome<Cost> {
         Cost::of(|| {
             let (mut keys, mut bytes) = (0, 0);
             for turn in 0..RANGES {
-                let from = self.data.key(self.order, self.choose(turn));
+                let from = from(turn);
                 let query = RangeQuery { key: from.bytes(), revision, limit: RANGE_KEYS, ..ALL };
                 let found = self.store.view()?.range(&query)?;
                 keys += found.kvs.len() as u64;
-                bytes += found.kvs.iter().map(|kv| kv.len()).sum::<usize>();
+                bytes += found.kvs.iter().fold(0, |sum, kv| sum + kv.len());
             }
             std::hint::black_box(bytes);
             if keys == 0 { Err("ranges from keys that are there show nothing".into()) } else { Ok(keys) }
         })
+    }
+
+    fn hot_ranges(&mut self) -> Outcome<Cost> {
+        let hot = self.random_key(0);
+        let mut turn = 0;
+        while self.put_batch(turn, HOT, |_, _| hot)?.is_some() {
+            turn += 1;
+        }
+        self.ranges(self.loaded, |_| hot)
     }
 
     fn count(&self) -> Outcome<Cost> {
