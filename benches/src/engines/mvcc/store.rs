@@ -62,8 +62,6 @@ struct MvccBench {
     order: Order,
     /// Keys of the load; they have the numbers below this.
     keys: u64,
-    /// Number of the next new key behind all others.
-    next: u64,
     /// The revision before the first overwrite.
     loaded: i64,
     /// Keys that were removed.
@@ -97,7 +95,6 @@ impl Contest for MvccBench {
             folder: job.folder.clone(),
             order: job.order,
             keys: job.keys,
-            next: job.keys * 2,
             deleted: 0,
             salt: 0,
         };
@@ -161,17 +158,14 @@ impl MvccBench {
     }
 
     fn appends(&mut self) -> Outcome<Cost> {
-        // Behind the keys of a random order too: those begin with the digits of a mixed number.
         let first = match self.order {
-            Order::Ascending => self.next,
-            Order::Random => u64::MAX - self.keys * 2 + self.next,
+            Order::Ascending => self.keys,
+            // Mixed numbers leave this much room at the end.
+            Order::Random => u64::MAX - self.keys,
         };
         let count = self.keys / PART;
-        self.next += count;
         let cost = Cost::of_steps(|turn| {
-            self.put_batch(turn, count, |bench, number| {
-                bench.data.key(Order::Ascending, first.wrapping_add(number))
-            })
+            self.put_batch(turn, count, |bench, number| bench.data.key(Order::Ascending, first + number))
         })?;
         self.loaded = self.store.view()?.revision();
         Ok(cost)
@@ -286,5 +280,42 @@ impl MvccBench {
             self.deleted = deleted.unsigned_abs();
             Ok(Some(self.deleted))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::super::super::options::word;
+    use super::*;
+
+    #[test]
+    fn every_phase_does_what_it_says() {
+        for order in [Order::Ascending, Order::Random] {
+            let folder = tempfile::tempdir().unwrap();
+            let mut job = MvccJob { folder: folder.path().to_owned(), order, keys: 3000, loaded: false };
+            let (mut bench, _) = MvccBench::open(&job).unwrap();
+            for &phase in MvccPhase::value_variants() {
+                let cost = match phase {
+                    MvccPhase::Reopen => {
+                        job.loaded = true;
+                        drop(bench);
+                        let (again, cost) = MvccBench::open(&job).unwrap();
+                        bench = again;
+                        cost
+                    }
+                    phase => bench.run(&word(&phase)).unwrap(),
+                };
+                let expected = match phase {
+                    MvccPhase::Load | MvccPhase::Gets => 3000..=3000,
+                    MvccPhase::Appends | MvccPhase::Overwrites => 300..=300,
+                    MvccPhase::Compact => 300 + HOT..=300 + HOT,
+                    MvccPhase::DeleteRange | MvccPhase::CompactDeleted => 200..=400,
+                    _ => 1..=u64::MAX,
+                };
+                assert!(expected.contains(&cost.operations), "{order:?}, {phase:?}: {cost:?}");
+            }
+            assert!(bench.store.view().unwrap().check().unwrap().faults.is_empty());
+        }
     }
 }
