@@ -194,7 +194,7 @@ impl Db {
 
     /// Names of the trees that hold something and that no spec names: a later release's.
     pub(crate) fn unknown_trees(&self) -> Vec<String> {
-        let root = self.0.published.load();
+        let root = self.0.published.load_full();
         let trees = self.0.names.iter().zip(&root.trees).enumerate();
         let unknown = trees.filter(|(place, (_, root))| root.depth > 0 && !self.0.places.contains(place));
         unknown.map(|(_, (name, _))| name.clone()).collect()

@@ -18,7 +18,7 @@ impl Edit<'_> {
     /// Inserts the entry, or replaces its value. Lengths have been checked.
     pub(crate) fn put(&mut self, key: &[u8], value: &[u8]) -> Checked<()> {
         let way = self.place_of(key)?;
-        self.put_at(&way, key, value)
+        self.put_at(way.as_ref(), key, value)
     }
 
     /// Inserts the entry, or replaces its value, as `change` says.
@@ -40,7 +40,7 @@ impl Edit<'_> {
             if value.len() > VALUE_LIMIT {
                 return Err(EngineError::ValueTooLong { bytes: value.len(), limit: VALUE_LIMIT }.into());
             }
-            self.put_at(&way, key, value)?;
+            self.put_at(way.as_ref(), key, value)?;
         }
         Ok(answer)
     }
@@ -55,14 +55,14 @@ impl Edit<'_> {
         Ok(Some(Way { path, slot, found }))
     }
 
-    fn put_at(&mut self, way: &Option<Way>, key: &[u8], value: &[u8]) -> Checked<()> {
+    fn put_at(&mut self, way: Option<&Way>, key: &[u8], value: &[u8]) -> Checked<()> {
         let stamp = (self.stamp)(key, value);
         let Some(Way { path, slot, found }) = way else {
             let leaf = self.dirty.fresh(self.tree, 0);
             let page = self.dirty.add(Item::Page(leaf));
             *self.root = TreeRoot { page, checksum: 0, count: 0, stamp: 0, depth: 1 };
             let path = self.path_to(key)?;
-            return self.put_at(&Some(Way { path, slot: 0, found: false }), key, value);
+            return self.put_at(Some(&Way { path, slot: 0, found: false }), key, value);
         };
         if *found && self.replace_in_place(path, *slot, key, value, stamp)? {
             return self.note(path, 0, stamp, None);
