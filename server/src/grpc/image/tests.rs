@@ -9,9 +9,11 @@ use holdfast_engine::tree::{Db, DbOptions};
 
 use super::*;
 
+type Pair = (Vec<u8>, Vec<u8>);
+
 /// Bucket by bucket, its entries.
 #[derive(Default, Debug, PartialEq)]
-struct Everything(Vec<(String, Vec<(Vec<u8>, Vec<u8>)>)>);
+struct Everything(Vec<(String, Vec<Pair>)>);
 
 impl Sink for Everything {
     fn bucket(&mut self, name: &str) -> Result<(), ImageError> {
