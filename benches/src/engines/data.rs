@@ -143,7 +143,7 @@ mod tests {
     /// The same stand in the test of the program in Go: all contenders get the same bytes.
     #[test]
     fn keys_and_values_are_those_of_the_others() {
-        let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let hex = |bytes: &[u8]| bytes.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
         for (shape, ascending, random, value) in [
             (
                 Shape::Random,
