@@ -7,7 +7,7 @@ use super::db::{Shared, Writer};
 use super::dirty::Item;
 use super::edit::{Edit, Freed};
 use super::pages::Reader;
-use super::place::{Placer, grow, write_item};
+use super::place::{Placer, grow, recycle, write_blocks, write_item};
 use super::read::TreeView;
 use super::root::Root;
 use super::{TreeId, TreeRead};
