@@ -16,6 +16,8 @@ mod apply_thread;
 mod auto_compaction;
 mod checkpoint;
 mod clock;
+mod held;
+mod housekeeping;
 mod leases;
 mod mailbox;
 mod memory_fault;
@@ -49,6 +51,7 @@ use shared::Shared;
 use waiters::Waiters;
 
 pub use apply_thread::OnApplied;
+pub use held::{OnHeld, WriterStep};
 pub use leases::LeaseHandle;
 pub use running::Running;
 pub use scrub::ScrubStats;
@@ -223,6 +226,12 @@ impl Member {
     /// So many ranges were read, for the metrics.
     pub fn count_ranges(&self, ranges: usize) {
         self.0.counters.ranges.fetch_add(ranges as u64, Ordering::Relaxed);
+    }
+
+    /// Has the database file made small from now on, also if what is free was needed a moment ago. Returns at once: pages
+    /// move in small steps while writes go on.
+    pub fn defragment(&self) {
+        self.0.store.db().hurry_relocation();
     }
 
     /// The store, for its statistics.
