@@ -16,6 +16,8 @@ mod apply_thread;
 mod auto_compaction;
 mod checkpoint;
 mod clock;
+mod compaction_hash;
+pub mod holds;
 mod leases;
 mod mailbox;
 mod quota;
@@ -319,18 +321,33 @@ impl Member {
         Ok(())
     }
 
-    /// Waits until a compaction to `revision` has removed what it let go, physically.
+    /// Waits until a compaction to `revision` has removed what it let go, physically, and until that is durable: from
+    /// then on no restart has to do it again.
     ///
     /// # Errors
-    /// [`EtcdError::Stopped`] when the member fails before that.
+    /// [`EtcdError::Stopped`] when the member stops or fails before that.
     pub async fn wait_compacted(&self, revision: i64) -> Result<(), EtcdError> {
         let mut done = self.0.shared.compacted.subscribe();
         tokio::select! {
             finished = done.wait_for(|finished| *finished >= revision) => {
-                finished.map(|_| ()).map_err(|_| EtcdError::Stopped)
+                finished.map(|_| ()).map_err(|_| EtcdError::Stopped)?;
             }
-            _ = self.failed() => Err(EtcdError::Stopped),
+            _ = self.failed() => return Err(EtcdError::Stopped),
         }
+        let member = self.clone();
+        let durable = tokio::task::spawn_blocking(move || member.checkpoint()).await;
+        durable.map_err(|_| EtcdError::Stopped)?
+    }
+
+    /// Makes the published state durable, beside the checkpoint thread: one of both finds nothing left to do.
+    fn checkpoint(&self) -> Result<(), EtcdError> {
+        let inner = &*self.0;
+        let checkpoint = inner.store.db().checkpoint().map_err(|error| {
+            inner.shared.fail(format!("a checkpoint has failed: {error}"));
+            EtcdError::Stopped
+        })?;
+        // A log that takes no more has said why; the member is about to stop.
+        inner.wal.release(checkpoint.mark).map_err(|_| EtcdError::Stopped)
     }
 
     /// Waits until this member can serve: there is a leader, and everything that was acknowledged before is applied.

@@ -18,6 +18,7 @@ use parking_lot::Mutex;
 
 use super::apply_thread::{ApplyThread, CompactionPace, OnApplied};
 use super::checkpoint::Checkpointer;
+use super::compaction_hash::CompactionHasher;
 use super::leases::LeaseHandle;
 use super::mailbox::Mailbox;
 use super::quota::Quota;
@@ -262,6 +263,7 @@ fn run(
     let waiters = Arc::new(Waiters::default());
     let (checkpointer, checkpoint_thread) =
         Checkpointer::start(store.db().clone(), Arc::clone(&wal), Arc::clone(&shared), observers.checkpoint)?;
+    let (hasher, hash_thread) = CompactionHasher::start(store.clone(), &shared)?;
 
     let (apply, committed) = unbounded();
     let apply_thread = ApplyThread {
@@ -272,6 +274,7 @@ fn run(
         waiters: Arc::clone(&waiters),
         leases: leases.clone(),
         checkpointer,
+        hasher,
         quota: Arc::clone(&quota),
         db: store.db().clone(),
         pace: CompactionPace::new(config.compaction_batch_limit, config.compaction_sleep_interval),
@@ -298,6 +301,7 @@ fn run(
         spawn("raft", &shared, move || raft_thread.run())?,
         spawn("apply", &shared, move || apply_thread.run())?,
         checkpoint_thread,
+        hash_thread,
     ];
     let member = Member(Arc::new(Inner {
         shared,
