@@ -62,6 +62,7 @@ impl FullNode {
             config.max_txn_ops as usize,
             config.max_receive_bytes(),
             stopping.subscribe(),
+            config.member_dir(),
         );
         let running = Mutex::new(Some((running, watch_thread)));
         Ok(Self { member, services, running, watches, stopping, _data_dir: Arc::clone(data_dir) })

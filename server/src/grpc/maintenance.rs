@@ -4,18 +4,21 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use holdfast_core::apply::Reply;
-use holdfast_engine::mvcc::MvccError;
+use holdfast_engine::mvcc::{HashKv, MvccError};
 use holdfast_proto::error::EtcdError;
 use holdfast_proto::etcdserverpb as pb;
 use holdfast_proto::etcdserverpb::maintenance_server::Maintenance;
 use holdfast_proto::version;
+use tokio::sync::oneshot;
 use tokio_stream::Stream;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
+use super::image::{self, Image, ImageError};
 use super::later::not_yet;
 use super::{Services, complete_header, on_scan_thread, snapshot, unexpected_reply};
 use crate::member::Member;
+use crate::member::holds::HASH_TICKS;
 
 #[tonic::async_trait]
 impl Maintenance for Services {
@@ -63,11 +66,14 @@ impl Maintenance for Services {
 
     async fn hash(&self, _: Request<pb::HashRequest>) -> Result<Response<pb::HashResponse>, Status> {
         let member = self.member().clone();
-        let view = member.view()?;
-        let header = Some(member.header_at(view.revision()));
-        let hash = on_scan_thread(move || snapshot::database_hash(&view)).await?;
-        let hash = hash.map_err(|error| member.store_failed(error))?;
-        Ok(Response::new(pb::HashResponse { header, hash }))
+        let folder = self.0.spool_folder.clone();
+        let hashed = on_scan_thread(move || {
+            let image = Image::take(member.store(), &folder, HASH_TICKS)?;
+            Ok((image.revision(), image::database_hash(image)?))
+        });
+        let (revision, hash) =
+            hashed.await?.map_err(|error: ImageError| snapshot::refusal(self.member(), error))?;
+        Ok(Response::new(pb::HashResponse { header: Some(self.member().header_at(revision)), hash }))
     }
 
     async fn hash_kv(
@@ -76,18 +82,20 @@ impl Maintenance for Services {
     ) -> Result<Response<pb::HashKvResponse>, Status> {
         let revision = request.get_ref().revision;
         let member = self.member().clone();
-        let view = member.view()?;
-        let header = Some(member.header_at(view.revision()));
-        match on_scan_thread(move || view.hash_kv(revision)).await? {
-            Ok(hash) => Ok(Response::new(pb::HashKvResponse {
-                header,
+        // A client that leaves drops this, and then nobody needs the hash.
+        let (asking, asked) = oneshot::channel::<()>();
+        let hashed = on_scan_thread(move || hash_in_steps(&member, revision, asked)).await?;
+        drop(asking);
+        match hashed {
+            Ok((current_revision, hash)) => Ok(Response::new(pb::HashKvResponse {
+                header: Some(self.member().header_at(current_revision)),
                 hash: hash.hash,
                 compact_revision: hash.compact_revision,
                 hash_revision: hash.hash_revision,
             })),
-            Err(MvccError::Compacted { .. }) => Err(EtcdError::Compacted.into()),
+            Err(MvccError::Compacted { .. } | MvccError::Outlived { .. }) => Err(EtcdError::Compacted.into()),
             Err(MvccError::FutureRevision { .. }) => Err(EtcdError::FutureRev.into()),
-            Err(error) => Err(member.store_failed(error)),
+            Err(error) => Err(self.member().store_failed(error)),
         }
     }
 
@@ -100,7 +108,7 @@ impl Maintenance for Services {
         let Ok(permit) = Arc::clone(&self.0.snapshots).acquire_owned().await else {
             return Err(EtcdError::Stopped.into());
         };
-        let chunks = snapshot::stream(self.member().clone(), self.member().view()?, permit);
+        let chunks = snapshot::stream(self.member().clone(), self.0.spool_folder.clone(), permit);
         Ok(Response::new(Box::pin(ReceiverStream::new(chunks))))
     }
 
@@ -124,6 +132,24 @@ impl Maintenance for Services {
         _: Request<pb::DowngradeRequest>,
     ) -> Result<Response<pb::DowngradeResponse>, Status> {
         Err(not_yet("Downgrade"))
+    }
+}
+
+/// Hashes the history, in steps over one state after the other, for as long as somebody asks. Returns the current
+/// revision with it.
+fn hash_in_steps(
+    member: &Member,
+    revision: i64,
+    mut asked: oneshot::Receiver<()>,
+) -> Result<(i64, HashKv), MvccError> {
+    let mut walk = member.store().hash_kv(revision, HASH_TICKS)?;
+    loop {
+        if let Some(hash) = walk.step()? {
+            return Ok((walk.current_revision(), hash));
+        }
+        if asked.try_recv() == Err(oneshot::error::TryRecvError::Closed) {
+            return Err(MvccError::Outlived { revision });
+        }
     }
 }
 

@@ -5,7 +5,7 @@
 //! | `kv.rs`, `range.rs` | KV; Range has its own service, whose answers are spliced from stored bytes |
 //! | `checks.rs` | what a request may ask, before anything is proposed |
 //! | `lease.rs`, `cluster.rs`, `maintenance.rs`, `health.rs` | one service each |
-//! | `snapshot.rs` | the database as a bbolt image |
+//! | `image.rs`, `snapshot.rs` | one state of the database in etcd's shape; its bbolt image |
 //! | `later.rs` | services whose time has not come: they answer UNIMPLEMENTED and say so |
 //! | `guard.rs` | what every call goes through first |
 
@@ -13,6 +13,7 @@ mod checks;
 mod cluster;
 mod guard;
 mod health;
+mod image;
 mod kv;
 mod later;
 mod lease;
@@ -20,6 +21,7 @@ mod maintenance;
 mod range;
 mod snapshot;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::routing::any_service;
@@ -52,8 +54,10 @@ struct Inner {
     max_txn_ops: usize,
     max_receive_bytes: usize,
     stopping: watch::Receiver<bool>,
-    /// Snapshots that may be under way at once; others wait. Each holds a thread and a state of the database.
+    /// Snapshots that may be under way at once; others wait. Each holds a thread, and back compaction.
     snapshots: Arc<Semaphore>,
+    /// For what of a snapshot fits into no memory.
+    spool_folder: PathBuf,
 }
 
 /// See [`Inner::snapshots`].
@@ -61,16 +65,26 @@ const SNAPSHOTS_AT_ONCE: usize = 4;
 
 impl Services {
     /// Services for a member. A transaction's branch may have `max_txn_ops` operations, a message `max_receive_bytes`
-    /// bytes. Open streams end when `stopping` becomes true.
+    /// bytes. Open streams end when `stopping` becomes true. Files that a request needs for a while, and that have no
+    /// name, lie in `spool_folder`.
     pub fn new(
         member: Member,
         watch: WatchService,
         max_txn_ops: usize,
         max_receive_bytes: usize,
         stopping: watch::Receiver<bool>,
+        spool_folder: PathBuf,
     ) -> Self {
         let snapshots = Arc::new(Semaphore::new(SNAPSHOTS_AT_ONCE));
-        Self(Arc::new(Inner { member, watch, max_txn_ops, max_receive_bytes, stopping, snapshots }))
+        Self(Arc::new(Inner {
+            member,
+            watch,
+            max_txn_ops,
+            max_receive_bytes,
+            stopping,
+            snapshots,
+            spool_folder,
+        }))
     }
 
     /// Done when the server stops.

@@ -11,13 +11,14 @@ use holdfast_engine::tree::{Db, Relocation};
 use holdfast_proto::etcdserverpb::AlarmType;
 
 use super::checkpoint::Checkpointer;
-use super::held::{OnHeld, WriterStep};
+use super::compaction_hash::CompactionHasher;
 use super::housekeeping::{Housekeeping, RELOCATION_PAGES};
 use super::leases::LeaseHandle;
 use super::mailbox::{AppliedNote, Mailbox};
 use super::quota::Quota;
 use super::shared::Shared;
 use super::waiters::Waiters;
+use super::writer_steps::{OnHeld, WriterStep};
 
 /// Entries applied in one transaction at the most: bounds how long the replies of the first wait for the last.
 const MAX_BATCH_ENTRIES: usize = 4096;
@@ -35,6 +36,9 @@ pub(super) struct CompactionPace {
 
 /// Rows of one step at the most: scattered rows cost a page each, and a step holds up the writes behind it.
 const MAX_STEP_ROWS: usize = 128;
+
+/// Pause before a step that found its rows held by a long read is tried again.
+const HELD_PAUSE: Duration = Duration::from_millis(20);
 
 impl CompactionPace {
     /// `limit` rows between pauses of `pause`, in steps that are short enough for the writes between them.
@@ -57,6 +61,7 @@ pub(super) struct ApplyThread {
     pub(super) waiters: Arc<Waiters>,
     pub(super) leases: LeaseHandle,
     pub(super) checkpointer: Checkpointer,
+    pub(super) hasher: CompactionHasher,
     pub(super) quota: Arc<Quota>,
     pub(super) db: Db,
     pub(super) on_changes: Box<dyn Fn(Vec<RevisionChanges>) + Send>,
@@ -153,6 +158,12 @@ impl ApplyThread {
             tracing::warn!(took = ?took, "expected-duration" = ?self.warning, entries = count, bytes, "apply request took too long");
         }
         self.checkpointer.published(bytes as u64);
+        if let Some(span) = applied.compaction_to_hash
+            && let Err(error) = self.hasher.compaction(span)
+        {
+            self.shared.fail(error.to_string());
+            return Err(());
+        }
         Ok(self.spread(applied))
     }
 
@@ -208,6 +219,10 @@ impl ApplyThread {
                 Ok(None)
             }
             Ok(CompactProgress::More) => Ok(Some(Instant::now() + self.pace.pause)),
+            Ok(CompactProgress::Held { by }) => {
+                tracing::debug!(revision = by, "compaction waits for a long read");
+                Ok(Some(Instant::now() + HELD_PAUSE))
+            }
             Ok(CompactProgress::Done { revision }) => {
                 tracing::info!("compact-revision" = revision, "finished scheduled compaction");
                 self.report_compacted()?;

@@ -16,7 +16,8 @@ mod apply_thread;
 mod auto_compaction;
 mod checkpoint;
 mod clock;
-mod held;
+mod compaction_hash;
+pub mod holds;
 mod housekeeping;
 mod leases;
 mod mailbox;
@@ -32,6 +33,7 @@ mod tasks;
 #[cfg(test)]
 mod tests;
 mod waiters;
+mod writer_steps;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -51,12 +53,12 @@ use shared::Shared;
 use waiters::Waiters;
 
 pub use apply_thread::OnApplied;
-pub use held::{OnHeld, WriterStep};
 pub use leases::LeaseHandle;
 pub use running::Running;
 pub use scrub::ScrubStats;
 pub use start::{Observers, StartError, start};
 pub use storage::{Storage, StorageError};
+pub use writer_steps::{OnHeld, WriterStep};
 
 /// The handle that services use; cheap to clone.
 #[derive(Clone)]
@@ -337,18 +339,33 @@ impl Member {
         Ok(())
     }
 
-    /// Waits until a compaction to `revision` has removed what it let go, physically.
+    /// Waits until a compaction to `revision` has removed what it let go, physically, and until that is durable: from
+    /// then on no restart has to do it again.
     ///
     /// # Errors
-    /// [`EtcdError::Stopped`] when the member fails before that.
+    /// [`EtcdError::Stopped`] when the member stops or fails before that.
     pub async fn wait_compacted(&self, revision: i64) -> Result<(), EtcdError> {
         let mut done = self.0.shared.compacted.subscribe();
         tokio::select! {
             finished = done.wait_for(|finished| *finished >= revision) => {
-                finished.map(|_| ()).map_err(|_| EtcdError::Stopped)
+                finished.map(|_| ()).map_err(|_| EtcdError::Stopped)?;
             }
-            _ = self.failed() => Err(EtcdError::Stopped),
+            _ = self.failed() => return Err(EtcdError::Stopped),
         }
+        let member = self.clone();
+        let durable = tokio::task::spawn_blocking(move || member.checkpoint()).await;
+        durable.map_err(|_| EtcdError::Stopped)?
+    }
+
+    /// Makes the published state durable, beside the checkpoint thread: one of both finds nothing left to do.
+    fn checkpoint(&self) -> Result<(), EtcdError> {
+        let inner = &*self.0;
+        let checkpoint = inner.store.db().checkpoint().map_err(|error| {
+            inner.shared.fail(format!("a checkpoint has failed: {error}"));
+            EtcdError::Stopped
+        })?;
+        // A log that takes no more has said why; the member is about to stop.
+        inner.wal.release(checkpoint.mark).map_err(|_| EtcdError::Stopped)
     }
 
     /// Waits until this member can serve: there is a leader, and everything that was acknowledged before is applied.

@@ -18,7 +18,7 @@ use parking_lot::Mutex;
 
 use super::apply_thread::{ApplyThread, CompactionPace, OnApplied};
 use super::checkpoint::Checkpointer;
-use super::held::{OnHeld, TurnClock};
+use super::compaction_hash::CompactionHasher;
 use super::leases::LeaseHandle;
 use super::mailbox::Mailbox;
 use super::memory_fault::FaultStop;
@@ -28,6 +28,7 @@ use super::scrub::{self, ScrubCounters};
 use super::shared::Shared;
 use super::storage::{Opened, Storage, StorageError};
 use super::waiters::Waiters;
+use super::writer_steps::{OnHeld, TurnClock};
 use super::{Inner, Member, Running};
 use crate::config::{ClusterError, Config};
 
@@ -269,6 +270,7 @@ fn run(
     store.db().observe_turns(Arc::new(TurnClock::new(Arc::clone(&observers.writer_held))));
     let (checkpointer, checkpoint_thread) =
         Checkpointer::start(store.db().clone(), Arc::clone(&wal), Arc::clone(&shared), observers.checkpoint)?;
+    let (hasher, hash_thread) = CompactionHasher::start(store.clone(), &shared)?;
 
     let (apply, committed) = unbounded();
     let apply_thread = ApplyThread {
@@ -279,6 +281,7 @@ fn run(
         waiters: Arc::clone(&waiters),
         leases: leases.clone(),
         checkpointer,
+        hasher,
         quota: Arc::clone(&quota),
         db: store.db().clone(),
         pace: CompactionPace::new(config.compaction_batch_limit, config.compaction_sleep_interval),
@@ -307,6 +310,7 @@ fn run(
         spawn("raft", &shared, move || raft_thread.run())?,
         spawn("apply", &shared, move || apply_thread.run())?,
         checkpoint_thread,
+        hash_thread,
     ];
     let mut scrubber = None;
     if let Some(interval) = config.scrub_interval {

@@ -25,6 +25,7 @@ pub(super) fn start(member: &Member, config: &Config) -> Vec<JoinHandle<()>> {
         tokio::spawn(publish(member.clone(), name, client_urls)),
         tokio::spawn(let_leases_end(member.clone())),
         tokio::spawn(raise_alarms(member.clone())),
+        tokio::spawn(let_long_reads_end(member.clone())),
     ];
     if let Some(compactor) = AutoCompactor::new(config.auto_compaction) {
         tasks.push(tokio::spawn(compact(member.clone(), compactor)));
@@ -113,6 +114,24 @@ async fn raise_alarms(member: Member) {
     loop {
         member.0.shared.no_space.notified().await;
         member.raise_no_space().await;
+    }
+}
+
+/// Lets long reads grow older, so that none holds back compaction for ever.
+async fn let_long_reads_end(member: Member) {
+    let mut ticks = tokio::time::interval(super::holds::TICK);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let broken = member.store().hold_stats().broken;
+        member.store().tick_holds();
+        let ended = member.store().hold_stats().broken - broken;
+        if ended > 0 {
+            tracing::warn!(
+                reads = ended,
+                "long reads have passed their limit and end, so that compaction can go on"
+            );
+        }
     }
 }
 

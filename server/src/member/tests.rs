@@ -218,3 +218,125 @@ async fn a_lease_that_is_due_is_deleted() {
     assert_eq!(member.leases().times(7), None);
     stop(running).await;
 }
+
+fn in_memory() -> (Arc<MemFile>, Storage) {
+    let pages = Arc::new(MemFile::new());
+    let storage =
+        Storage { pages: Arc::clone(&pages) as Arc<dyn PageFile>, log: Arc::new(RecordingDevice::new()) };
+    (pages, storage)
+}
+
+async fn compact(member: &Member, revision: i64) {
+    let compaction = Some(pb::CompactionRequest { revision, physical: true });
+    member.propose(pb::InternalRaftRequest { compaction, ..Default::default() }).await.unwrap();
+}
+
+/// `Compact` with `physical` was answered as soon as the last step was published: a crash just then had the next start do
+/// the work again, from the log.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_physical_compaction_is_durable_when_it_is_answered() {
+    use holdfast_engine::mvcc::{Revision, Store, meta, trees};
+    use holdfast_engine::tree::{Db, DbOptions};
+    let (pages, storage) = in_memory();
+    let (member, running) = started(&storage).await;
+    let mut last = 0;
+    for i in 0..1000 {
+        last = put(&member, "k", &i.to_string()).await.unwrap();
+    }
+    compact(&member, last).await;
+    member.wait_compacted(last).await.unwrap();
+    // The power fails now.
+    let durable = Arc::new(MemFile::with_image(pages.crash_image(|_| false)));
+    let store = Store::open(Db::open(durable, trees::SPECS, DbOptions::default()).unwrap()).unwrap();
+    let view = store.view().unwrap();
+    let finished = view.aux(trees::META, meta::FINISHED_COMPACT).unwrap();
+    assert_eq!(finished, Some(&Revision::new(last, 0).to_bytes()[..]));
+    assert_eq!(view.aux_len(trees::RECORDS), 1);
+    stop(running).await;
+}
+
+/// A compaction is hashed before it removes anything, and a request for its revision is answered with that from then on.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_compaction_leaves_its_hash() {
+    let (_, storage) = in_memory();
+    let (member, running) = started(&storage).await;
+    let mut revisions = Vec::new();
+    for i in 0..30 {
+        put(&member, &format!("{}", i % 7), &i.to_string()).await.unwrap();
+        if i % 10 == 9 {
+            let before = member.view().unwrap();
+            let revision = before.revision();
+            // Something lives at the revision, so that the hash is what a request would have got before.
+            let expected = before.hash_kv(revision).unwrap();
+            compact(&member, revision).await;
+            member.wait_compacted(revision).await.unwrap();
+            revisions.push((revision, expected));
+        }
+    }
+    for (revision, expected) in revisions {
+        let mut walk = member.store().hash_kv(revision, 0).unwrap();
+        assert_eq!(walk.step().unwrap(), Some(expected));
+    }
+    assert!(matches!(member.store().hash_kv(5, 0), Err(MvccError::Compacted { .. })));
+    stop(running).await;
+}
+
+/// A deletion of many keys is one entry: what is ordered after it waits, what is not goes on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn reads_and_the_log_go_on_during_a_large_deletion() {
+    const KEYS: i64 = 300_000;
+    const KEYS_PER_TXN: i64 = 10_000;
+    let (_, storage) = in_memory();
+    let (member, running) = started(&storage).await;
+    for first in (0..KEYS).step_by(KEYS_PER_TXN as usize) {
+        let op = |n: i64| pb::RequestOp {
+            request: Some(pb::request_op::Request::RequestPut(pb::PutRequest {
+                key: format!("/registry/{n:07}").into(),
+                value: "v".into(),
+                ..Default::default()
+            })),
+        };
+        let success = (first..first + KEYS_PER_TXN).map(op).collect();
+        let txn = Some(pb::TxnRequest { success, ..Default::default() });
+        member.propose(pb::InternalRaftRequest { txn, ..Default::default() }).await.unwrap();
+    }
+    let before = member.view().unwrap().revision();
+    let applied = member.status().applied;
+    let deletion = {
+        let member = member.clone();
+        tokio::spawn(async move {
+            let delete_range = Some(pb::DeleteRangeRequest {
+                key: "/registry/".into(),
+                range_end: "/registry0".into(),
+                prev_kv: false,
+            });
+            member.propose(pb::InternalRaftRequest { delete_range, ..Default::default() }).await
+        })
+    };
+    while member.status().committed == applied {
+        tokio::task::yield_now().await;
+    }
+    // It is in the log now, and being applied. A write behind it is taken into the log, but must wait.
+    let committed = member.status().committed;
+    let behind = {
+        let member = member.clone();
+        tokio::spawn(async move { put(&member, "behind", "1").await })
+    };
+    let (mut reads, mut log_went_on) = (0_u64, false);
+    while member.status().applied == applied {
+        let view = member.view().unwrap();
+        if view.revision() == before {
+            assert!(view.get(b"/registry/0123456", 0).unwrap().is_some());
+            reads += 1;
+            log_went_on |= member.status().committed > committed;
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    assert!(reads > 10, "only {reads} reads while the deletion was applied");
+    assert!(log_went_on, "raft has committed nothing while the deletion was applied");
+    let Ok(Ok(Reply::DeleteRange(deleted))) = deletion.await else { panic!("the deletion has failed") };
+    assert_eq!((deleted.deleted, deleted.header.unwrap().revision), (KEYS, before + 1));
+    assert_eq!(behind.await.unwrap(), Ok(before + 2), "one revision, and then the next");
+    assert!(value(&member, "/registry/0123456").is_none());
+    stop(running).await;
+}

@@ -119,7 +119,7 @@ impl Applier {
         let failed = |source| ApplyError::Store { index: self.applied, source };
         let mut txn = self.store.begin().map_err(failed)?;
         let progress = txn.compact_step(max_rows).map_err(failed)?;
-        if progress != CompactProgress::Idle {
+        if !matches!(progress, CompactProgress::Idle | CompactProgress::Held { .. }) {
             txn.set_mark(self.applied);
             txn.publish().map_err(failed)?;
         }
@@ -194,7 +194,8 @@ impl Applier {
                 Reply::Txn(response)
             }
             Request::Compaction(request) => {
-                txn.compact(request.revision)?;
+                // The first of a batch alone can have found the one before it complete.
+                out.compaction_to_hash = txn.compact(request.revision)?.or(out.compaction_to_hash);
                 out.compacted = Some(request.revision);
                 Reply::Compaction(pb::CompactionResponse { header: header(txn.revision()) })
             }

@@ -23,7 +23,7 @@ mod txn;
 #[cfg(test)]
 mod tests;
 
-use holdfast_engine::mvcc::{KeyValue, MvccError, RevisionChanges, trees};
+use holdfast_engine::mvcc::{CompactionSpan, KeyValue, MvccError, RevisionChanges, trees};
 use holdfast_engine::tree::TreeId;
 use holdfast_proto::error::EtcdError;
 use holdfast_proto::etcdserverpb as pb;
@@ -107,6 +107,8 @@ pub struct Applied {
     pub term_started: Option<u64>,
     /// A compaction to this revision was accepted: its physical part can begin.
     pub compacted: Option<i64>,
+    /// The compaction whose records are to be hashed before its physical part begins.
+    pub compaction_to_hash: Option<CompactionSpan>,
     /// Whether a request was applied whose proposer was told that there is no space: an alarm is due.
     pub told_no_space: bool,
     /// Bytes and counts for the metrics.
@@ -207,7 +209,8 @@ impl From<EtcdError> for Failure {
 impl From<MvccError> for Failure {
     fn from(error: MvccError) -> Self {
         match error {
-            MvccError::Compacted { .. } => Self::Client(EtcdError::Compacted),
+            // A read in chunks is none of apply's; its revision is lost to compaction all the same.
+            MvccError::Compacted { .. } | MvccError::Outlived { .. } => Self::Client(EtcdError::Compacted),
             MvccError::FutureRevision { .. } => Self::Client(EtcdError::FutureRev),
             other => Self::Fatal(other),
         }
