@@ -65,6 +65,8 @@ pub(crate) struct Space {
     /// Held runs that may still be passed over before the next transaction.
     looks: usize,
     surplus: Surplus,
+    /// A page of the free tree is to be moved when the tree is next written.
+    pub(super) own_page_moves: bool,
 }
 
 impl Space {
@@ -78,6 +80,7 @@ impl Space {
             scan_from: 0,
             looks: refill::LOOKS,
             surplus: Surplus::new(),
+            own_page_moves: false,
         }
     }
 
@@ -106,7 +109,7 @@ impl Space {
         self.high_water.saturating_sub(self.free_pages())
     }
 
-    /// Ready pages that nobody has needed for two intervals between checkpoints; with `hurry`, all that are ready.
+    /// Ready pages that nobody has needed for a few intervals between checkpoints; with `hurry`, all that are ready.
     pub(super) fn surplus(&self, hurry: bool) -> u64 {
         let ready = self.ready_pages();
         if hurry { ready } else { self.surplus.pages(ready) }
@@ -240,6 +243,8 @@ impl Space {
         level: u8,
         page: u64,
     ) -> Result<bool, EngineError> {
-        self.tree.move_page(pages, key, level, page)
+        let moved = self.tree.move_page(pages, key, level, page)?;
+        self.own_page_moves |= moved;
+        Ok(moved)
     }
 }

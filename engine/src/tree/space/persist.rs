@@ -48,6 +48,7 @@ impl Space {
         let own = self.places_for_tree(pages, txn, protected)?;
         let blocks = self.place(pages, txn, own)?;
         self.surplus.next_interval(self.ready_pages());
+        self.own_page_moves = false;
         Ok(WrittenTree { root: self.tree.root, free_pages: self.tree.pages, blocks })
     }
 
