@@ -24,7 +24,7 @@ fn main() {
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     match args[..] {
         ["build", file, entries, order] => {
-            build(Path::new(file), entries.parse().unwrap(), order == "random")
+            build(Path::new(file), entries.parse().unwrap(), order == "random");
         }
         ["get", file, count] => get(Path::new(file), count.parse().unwrap()),
         ["scan", file] => scan(Path::new(file), u64::MAX),

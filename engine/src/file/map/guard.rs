@@ -300,12 +300,11 @@ impl FaultWatch {
     /// From here on a thread that meets a fault is parked, and [`FaultWatch::wait`] returns the fault. Fails when somebody
     /// else watches already, or the system gives no pipe.
     pub fn start() -> Result<Self, Error> {
-        let pipe = match PIPE.get() {
-            Some(pipe) => pipe,
-            None => {
-                let new = std::io::pipe()?;
-                PIPE.get_or_init(|| new)
-            }
+        let pipe = if let Some(pipe) = PIPE.get() {
+            pipe
+        } else {
+            let new = std::io::pipe()?;
+            PIPE.get_or_init(|| new)
         };
         PIPE_END.store(pipe.1.as_raw_fd(), Ordering::Release);
         let number = NEXT_WATCHER.fetch_add(1, Ordering::Relaxed);
