@@ -28,7 +28,9 @@ const VALUE_BYTES: usize = 256;
 const KEEP_EACH: u64 = 10;
 /// As in the server.
 const CHECKPOINT_BYTES: u64 = 16 << 20;
-const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(5);
+const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(2);
+const CHECKPOINT_PAGE_BYTES: u64 = 256 << 20;
+const HURRIED_INTERVAL: Duration = Duration::from_secs(1);
 const COMPACTION_ROWS: usize = 128;
 const COMPACTION_PAUSE: Duration = Duration::from_micros(1250);
 const RELOCATION_PAGES: u64 = 64;
@@ -174,6 +176,7 @@ struct Member {
     store: Store,
     histograms: Arc<Histograms>,
     published: Arc<AtomicU64>,
+    hurry: Arc<AtomicBool>,
     next_compaction: Option<Instant>,
     next_relocation: Instant,
     steps_moved: u64,
@@ -237,7 +240,7 @@ impl Member {
                 txn.publish()?;
                 Ok(progress)
             })?;
-            let more = matches!(progress, CompactProgress::More);
+            let more = matches!(progress, CompactProgress::More | CompactProgress::Held { .. });
             self.next_compaction = more.then(|| Instant::now() + COMPACTION_PAUSE);
         }
         if self.next_relocation <= Instant::now() {
@@ -248,6 +251,9 @@ impl Member {
                 Relocation::Idle | Relocation::Waiting => RELOCATION_REST,
             };
             self.steps_moved += u64::from(progress == Relocation::More);
+            if progress == Relocation::Waiting {
+                self.hurry.store(true, Ordering::Relaxed);
+            }
             self.next_relocation = Instant::now() + pause;
         }
         Ok(())
@@ -283,16 +289,18 @@ fn main() -> Outcome<()> {
     let histograms = Arc::new(Histograms::default());
     store.db().observe_turns(Arc::clone(&histograms) as _);
     let published = Arc::new(AtomicU64::new(0));
-    let stop = Arc::new(AtomicBool::new(false));
+    let (stop, hurry) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
     let checkpoints = {
-        let (db, published, stop) = (store.db().clone(), Arc::clone(&published), Arc::clone(&stop));
-        std::thread::spawn(move || checkpoint_beside(&db, &published, &stop))
+        let db = store.db().clone();
+        let (published, hurry, stop) = (Arc::clone(&published), Arc::clone(&hurry), Arc::clone(&stop));
+        std::thread::spawn(move || checkpoint_beside(&db, &published, &hurry, &stop))
     };
     let now = Instant::now();
     let mut member = Member {
         store,
         histograms,
         published,
+        hurry,
         next_compaction: None,
         next_relocation: now,
         steps_moved: 0,
@@ -305,11 +313,17 @@ fn main() -> Outcome<()> {
     Ok(())
 }
 
-fn checkpoint_beside(db: &Db, published: &AtomicU64, stop: &AtomicBool) -> Outcome<()> {
+fn checkpoint_beside(db: &Db, published: &AtomicU64, hurry: &AtomicBool, stop: &AtomicBool) -> Outcome<()> {
     let mut last = Instant::now();
     while !stop.load(Ordering::Relaxed) {
         std::thread::sleep(Duration::from_millis(20));
-        if published.load(Ordering::Relaxed) < CHECKPOINT_BYTES && last.elapsed() < CHECKPOINT_INTERVAL {
+        let stats = db.stats();
+        let part = stats.pages_in_use * u64::from(stats.page_size) / 4;
+        let due = published.load(Ordering::Relaxed) >= CHECKPOINT_BYTES
+            || last.elapsed() >= CHECKPOINT_INTERVAL
+            || stats.published_bytes_since_checkpoint >= CHECKPOINT_PAGE_BYTES.max(part)
+            || hurry.swap(false, Ordering::Relaxed) && last.elapsed() >= HURRIED_INTERVAL;
+        if !due || stats.published_txn == stats.durable_txn && !stats.wants_checkpoint {
             continue;
         }
         published.store(0, Ordering::Relaxed);

@@ -46,9 +46,9 @@ use crate::page::{FREE_TREE, Fault, Geometry};
 
 /// Most runs kept ready in memory. A checkpoint puts all of them into the tree while the writer waits, at
 /// one or two microseconds each.
-const READY_LIMIT: usize = 1024;
+const READY_LIMIT: usize = 512;
 /// Most runs held in memory outside the tree; the same holds for them.
-const HELD_LIMIT: usize = 1024;
+const HELD_LIMIT: usize = 512;
 /// Runs put into the tree at a time, once there are too many.
 const HELD_BATCH: usize = 256;
 

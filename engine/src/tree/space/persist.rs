@@ -22,7 +22,7 @@ use crate::tree::root::TreeRoot;
 use crate::tree::space::free_tree::free_stamp;
 
 /// Changed pages of the tree that are left for the next checkpoint at the most: writing them takes the writer's turn.
-const CHANGED_LIMIT: usize = 1024;
+const CHANGED_LIMIT: usize = 512;
 
 /// The free tree as a checkpoint writes it.
 pub(in crate::tree) struct WrittenTree {
