@@ -264,12 +264,13 @@ impl Member {
         let live = live_keys * (KEY_BYTES + VALUE_BYTES) as u64;
         let page = u64::from(stats.page_size);
         println!(
-            "{:>7.1} s  {what:<11} file {:>6} MB, {:>5.2} x live ({} MB); in use {:>6} MB; held by durable {:>5} MB, \
+            "{:>7.1} s  {what:<11} file {:>6} MB, {:>5.2} x live ({} MB); up to high water {:>6} MB; in use {:>6} MB; held by durable {:>5} MB, \
              readers {} MB; surplus {:>5} MB; steps moved {}",
             self.began.elapsed().as_secs_f64(),
             stats.file_bytes / 1_000_000,
             stats.file_bytes as f64 / live as f64,
             live / 1_000_000,
+            stats.pages * page / 1_000_000,
             stats.pages_in_use * page / 1_000_000,
             stats.pages_held_by_durable * page / 1_000_000,
             stats.pages_held_by_readers * page / 1_000_000,

@@ -1,7 +1,7 @@
 //! Deleting an entry, and giving back the pages that it leaves nearly empty.
 //!
-//! A page that falls below a quarter is merged with a neighbour under the same parent when both together
-//! leave a quarter of a page free, so that neither a put nor a delete that follows undoes it at once. An
+//! A page that falls below a half is merged with a neighbour under the same parent when both together
+//! leave an eighth of a page free, so that neither a put nor a delete that follows undoes it at once. An
 //! empty page goes at once. A root with a single child gives way to it.
 
 use super::{Edit, Path};
@@ -56,7 +56,7 @@ impl Edit<'_> {
             if page.count() == 0 {
                 self.dirty.drop_item(number)?;
                 self.remove_child(parent, slot)?;
-            } else if page.taken() >= self.pages.geometry.room() / 4 || !self.merge_around(parent, slot)? {
+            } else if page.taken() >= self.pages.geometry.room() / 2 || !self.merge_around(parent, slot)? {
                 return Ok(());
             }
         }
@@ -109,7 +109,7 @@ impl Edit<'_> {
 
     /// Merges the child in `slot` with its left or right neighbour, if they fit together.
     fn merge_around(&mut self, parent: u64, slot: usize) -> Checked<bool> {
-        let most = self.pages.geometry.room() / 4 * 3;
+        let most = self.pages.geometry.room() / 8 * 7;
         if slot > 0 && self.merge(parent, slot - 1, most)? {
             return Ok(true);
         }

@@ -15,7 +15,7 @@
 //! - `tree.freed`: pages of the free tree itself that it has outgrown since it was last written.
 //!
 //! The lowest ready page of the file is used first, wherever it is known, so that the end of the file
-//! empties. `scan_from` makes that cheap: no page of the tree below it is ready.
+//! empties. The `scan` makes that cheap: it knows below which page of the tree none is ready.
 //!
 //! The free tree is changed on the heap. It is written at a checkpoint, after everything free has been put
 //! into it: so the durable free tree says exactly what the durable trees do not use. When many of its pages
@@ -36,6 +36,7 @@ pub(crate) use free_tree::free_stamp;
 use free_tree::{FreeTree, freed_twice};
 use held::{Held, HeldPages};
 use ready::Ready;
+use refill::Scan;
 use surplus::Surplus;
 
 use super::edit::Freed;
@@ -60,10 +61,7 @@ pub(crate) struct Space {
     tree: FreeTree,
     ready: Ready,
     held: HeldPages,
-    /// No page of the tree below this one is ready.
-    scan_from: u64,
-    /// Held runs that may still be passed over before the next transaction.
-    looks: usize,
+    scan: Scan,
     surplus: Surplus,
     /// A page of the free tree is to be moved when the tree is next written.
     pub(super) own_page_moves: bool,
@@ -77,8 +75,7 @@ impl Space {
             tree: FreeTree::new(geometry, tree, free_pages),
             ready: Ready::default(),
             held: HeldPages::default(),
-            scan_from: 0,
-            looks: refill::LOOKS,
+            scan: Scan::new(),
             surplus: Surplus::new(),
             own_page_moves: false,
         }
@@ -164,13 +161,13 @@ impl Space {
 
     /// Lets go of held pages that nobody needs any more, and keeps the lists in memory short.
     pub(super) fn tidy(&mut self, pages: &Pages, protected: &[u64]) -> Result<(), EngineError> {
-        self.looks = refill::LOOKS;
+        self.scan.rest();
         let let_go = self.held.look(protected);
         for (start, len) in let_go.fresh {
             self.make_ready(pages, start, len)?;
         }
         if let Some(lowest) = let_go.lowest_in_tree {
-            self.scan_from = self.scan_from.min(lowest);
+            self.scan.ready(lowest);
         }
         if self.held.fresh_runs() > HELD_LIMIT {
             self.hold_in_tree(pages, self.held.fresh_runs() - HELD_LIMIT + HELD_BATCH)?;
@@ -201,7 +198,7 @@ impl Space {
     ) -> Result<(), EngineError> {
         for (start, len) in runs {
             self.tree.insert(pages, start, len)?;
-            self.scan_from = self.scan_from.min(start);
+            self.scan.ready(start);
         }
         Ok(())
     }

@@ -12,7 +12,6 @@
 
 use super::Space;
 use super::held::Held;
-use super::refill::LOOKS;
 use crate::error::EngineError;
 use crate::page::{Checked, FREE_TREE, Fault};
 use crate::tree::dirty::Dirty;
@@ -42,7 +41,7 @@ impl Space {
         protected: &[u64],
     ) -> Result<WrittenTree, EngineError> {
         self.surplus.note(self.ready_pages());
-        self.looks = LOOKS;
+        self.scan.rest();
         self.hold_in_tree(pages, self.held.fresh_runs())?;
         self.absorb(pages, txn, protected)?;
         let own = self.places_for_tree(pages, txn, protected)?;
