@@ -29,9 +29,11 @@ fn main() {
         ["get", file, count] => get(Path::new(file), count.parse().unwrap()),
         ["scan", file] => scan(Path::new(file), u64::MAX),
         ["scan", file, entries] => scan(Path::new(file), entries.parse().unwrap()),
-        _ => eprintln!(
-            "usage: cold_reads build FILE ENTRIES random|ascending | get FILE COUNT | scan FILE [ENTRIES]"
-        ),
+        _ => {
+            eprintln!(
+                "usage: cold_reads build FILE ENTRIES random|ascending | get FILE COUNT | scan FILE [ENTRIES]"
+            );
+        }
     }
 }
 

@@ -13,6 +13,9 @@
 pub mod check;
 pub mod error;
 pub mod file;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzz;
 pub mod mvcc;
 mod page;
 pub mod tree;

@@ -39,6 +39,11 @@ enum Step {
         other: Vec<u8>,
         min: u64,
     },
+    /// Moves a cursor about: each move is what to do and where.
+    Wander {
+        tree: u8,
+        moves: Vec<(u8, Vec<u8>)>,
+    },
     Publish {
         mark: u64,
     },
@@ -87,7 +92,9 @@ fn step() -> impl Strategy<Value = Step> {
         10 => (tree.clone(), key()).prop_map(|(tree, key)| Step::Delete { tree, key }),
         4 => (tree.clone(), key(), 1_usize..60).prop_map(|(tree, key, count)| Step::DeleteMany { tree, key, count }),
         2 => (tree.clone(), 1_usize..80, 0_usize..100).prop_map(|(tree, count, bytes)| Step::Append { tree, count, bytes }),
-        6 => (tree, key(), key(), 0_u64..1024).prop_map(|(tree, key, other, min)| Step::Look { tree, key, other, min }),
+        6 => (tree.clone(), key(), key(), 0_u64..1024).prop_map(|(tree, key, other, min)| Step::Look { tree, key, other, min }),
+        4 => (tree.clone(), prop::collection::vec((0_u8..12, key()), 1..30))
+            .prop_map(|(tree, moves)| Step::Wander { tree, moves }),
         8 => (0_u64..5).prop_map(|mark| Step::Publish { mark }),
         1 => Just(Step::Abandon),
         3 => Just(Step::Checkpoint),
@@ -176,6 +183,12 @@ impl Run {
                 let snapshot = self.db().snapshot();
                 assert_same_around(&snapshot, &self.published, TreeId(*tree), key, other, *min);
             }
+            Step::Wander { tree, moves } => {
+                if let Some(txn) = &self.txn {
+                    wander(txn, &self.now, TreeId(*tree), moves);
+                }
+                wander(&self.db().snapshot(), &self.published, TreeId(*tree), moves);
+            }
             Step::Publish { mark } => {
                 let (txn, model) = self.change();
                 model.mark += mark;
@@ -210,6 +223,55 @@ impl Run {
                 assert_clean(self.db());
             }
         }
+    }
+}
+
+/// A cursor and a place in a sorted list, moved in the same way: -1 is before the first entry, the length behind the
+/// last.
+fn wander(db: &impl TreeRead, model: &Model, tree: TreeId, moves: &[(u8, Vec<u8>)]) {
+    let entries: Vec<_> = model.trees[tree.0 as usize].iter().collect();
+    let end = entries.len() as isize;
+    let below = |key: &[u8]| entries.partition_point(|(k, _)| k.as_slice() < key) as isize;
+    let mut cursor = db.cursor(tree);
+    let mut place = -1_isize;
+    for (what, key) in moves {
+        match what {
+            0..=3 => {
+                cursor.next().unwrap();
+                place = (place + 1).min(end);
+            }
+            4..=6 => {
+                cursor.prev().unwrap();
+                place = (place - 1).max(-1);
+            }
+            7 => {
+                cursor.seek(key).unwrap();
+                place = below(key);
+            }
+            8 => {
+                cursor.seek_before(key).unwrap();
+                place = below(key) - 1;
+            }
+            9 => {
+                cursor.seek_first().unwrap();
+                place = 0;
+            }
+            10 => {
+                cursor.seek_last().unwrap();
+                place = end - 1;
+            }
+            _ if (0..end).contains(&place) => {
+                let min = u64::from(*key.first().unwrap_or(&0)) * 8;
+                cursor.next_stamped(min).unwrap();
+                let later = entries.iter().skip(place as usize + 1);
+                let found = later.clone().position(|(k, v)| common::stamp(k, v) >= min);
+                place = found.map_or(end, |n| place + 1 + n as isize);
+            }
+            _ => {}
+        }
+        let expected = usize::try_from(place).ok().and_then(|n| entries.get(n));
+        let expected = expected.map(|(k, v)| (k.as_slice(), v.as_slice()));
+        assert_eq!(cursor.entry().unwrap(), expected, "at {place} of {end}");
     }
 }
 
@@ -248,6 +310,11 @@ proptest! {
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 20, ..ProptestConfig::default() })]
+
+    #[test]
+    fn pages_between(steps in prop::collection::vec(step(), 1..250), shift in 0_u32..4) {
+        run([2048, 8192, 16384, 32768][shift as usize], &steps);
+    }
 
     #[test]
     fn the_largest_pages(steps in prop::collection::vec(step(), 1..250)) {

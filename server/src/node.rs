@@ -18,6 +18,7 @@ use tonic::service::Routes;
 
 use crate::grpc::Services;
 use crate::http::{HealthSource, PeerSource};
+use crate::member::holds::TICK;
 use crate::member::{self, Member, Observers, Running, StartError, Storage, WriterStep};
 use crate::metrics::{Metrics, Op};
 use crate::start::datadir::DataDir;
@@ -273,6 +274,13 @@ fn scrape(member: &Member, watches: &WatchHandle, metrics: &Metrics) {
     metrics.engine.scrub_faults.inc_by(scrub.faults.saturating_sub(metrics.engine.scrub_faults.get()));
     metrics.engine.scrub_rounds.inc_by(scrub.rounds.saturating_sub(metrics.engine.scrub_rounds.get()));
     metrics.engine.scrub_last_round.set(scrub.last_round as i64);
+    let holds = member.store().hold_stats();
+    metrics.engine.long_reads.set(holds.holds as i64);
+    metrics.engine.oldest_long_read.set((holds.oldest_ticks * TICK.as_secs()) as i64);
+    metrics
+        .engine
+        .long_reads_ended
+        .inc_by(holds.broken.saturating_sub(metrics.engine.long_reads_ended.get()));
     let hub = watches.stats();
     metrics.watch.streams.set(hub.streams as i64);
     metrics.watch.watchers.set(hub.watchers as i64);

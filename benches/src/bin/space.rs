@@ -389,18 +389,14 @@ fn watch(options: &Options, member: &mut Member, survivors: u64) -> Outcome<()> 
         Pattern::Scattered => n * KEEP_EACH,
         Pattern::Ranges => n / 500 * 5000 + n % 500,
     };
-    let mut compacted: Option<Instant> = None;
-    let (mut puts, mut told) = (0_u64, Instant::now());
-    let began = Instant::now();
-    let mut next_compact = None;
-    loop {
-        if compacted.is_none() && member.next_compaction.is_none() {
-            compacted = Some(Instant::now());
-            member.report("compacted", survivors);
-        }
-        if compacted.is_some_and(|then| then.elapsed() > Duration::from_secs(options.seconds)) {
-            break;
-        }
+    while member.next_compaction.is_some() {
+        member.housekeeping()?;
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    member.report("compacted", survivors);
+    let (mut puts, mut compactions) = (0_u64, 1);
+    let (began, mut told) = (Instant::now(), Instant::now());
+    while began.elapsed() < Duration::from_secs(options.seconds) {
         let due = (began.elapsed().as_secs_f64() * options.puts as f64) as u64;
         let some: Vec<u64> = (puts..due.min(puts + 500)).map(|n| survivor(mix(n) % survivors)).collect();
         puts += some.len() as u64;
@@ -409,11 +405,8 @@ fn watch(options: &Options, member: &mut Member, survivors: u64) -> Outcome<()> 
         } else {
             member.put(PUT, &some, (puts >> 10) as u8)?;
         }
-        let compact_due = compacted.is_some_and(|then| {
-            then.elapsed() > Duration::from_secs(options.compact_every * next_compact.unwrap_or(1))
-        });
-        if compact_due {
-            next_compact = Some(next_compact.unwrap_or(1) + 1);
+        if began.elapsed() > Duration::from_secs(options.compact_every * compactions) {
+            compactions += 1;
             member.compact()?;
         }
         if told.elapsed() > Duration::from_secs(5) {

@@ -56,6 +56,14 @@ pub(crate) fn describe(data_root: &Path) -> String {
     text
 }
 
+/// Bytes that this process has allocated and that are resident; pages of files do not count.
+#[cfg(feature = "engines")]
+pub(crate) fn anonymous_bytes() -> io::Result<u64> {
+    let status = fs::read_to_string("/proc/self/status")?;
+    let kib = field(&status, "RssAnon").and_then(|text| text.trim_end_matches(" kB").parse::<u64>().ok());
+    kib.map(|kib| kib * 1024).ok_or_else(|| io::Error::other("/proc/self/status has no RssAnon"))
+}
+
 /// Ticks in which any core was busy, and all ticks, from the first line of `/proc/stat`: user, nice, system, idle,
 /// waiting for the disk, interrupts, soft interrupts, stolen.
 fn busy_and_all(stat: &str) -> Option<(u64, u64)> {

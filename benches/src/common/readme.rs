@@ -55,7 +55,7 @@ mod tests {
     #[test]
     fn the_readme_has_a_place_for_each_table() {
         let text = fs::read_to_string(workspace().join("benches/README.md")).unwrap_or_default();
-        for harness in ["side-by-side", "engines"] {
+        for harness in ["side-by-side", "engines", "engines mvcc"] {
             assert!(replace(&text, harness, "").is_some(), "{harness}");
         }
     }

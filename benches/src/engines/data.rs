@@ -41,7 +41,7 @@ impl Shape {
 }
 
 /// How the order of keys goes with that of their numbers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub(crate) enum Order {
     /// Key by key.
     Ascending,

@@ -10,16 +10,18 @@
 //!
 //! * [`options`]: the command line. * [`data`]: keys and values. * [`engine`]: what a contender of ours must implement;
 //!   [`holdfast`], [`lmdb`], [`redb`], [`fjall`]: those that do. * [`phase`]: what is measured; [`steps`]: how.
-//! * [`contender`]: the process of a contender; [`bbolt`]: that of bbolt. * [`run`]: the parent. * [`running`]: what it
-//!   does with a contender's process. * [`table`]: Markdown.
+//! * [`cost`]: what it costs. * [`contender`]: the process of a contender; [`bbolt`]: that of bbolt. * [`run`]: the parent. * [`running`]: what it
+//!   does with a contender's process. * [`table`]: Markdown. * [`mvcc`]: figures of the multi-version store.
 
 mod bbolt;
 mod contender;
+mod cost;
 mod data;
 mod engine;
 mod fjall;
 mod holdfast;
 mod lmdb;
+mod mvcc;
 mod options;
 mod phase;
 mod redb;

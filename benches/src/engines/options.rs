@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::{data::Shape, phase::Phase};
+use super::data::{Order, Shape};
+use super::mvcc::MvccPhase;
+use super::phase::Phase;
 
 /// Put the same load on Holdfast's engine and on other embedded stores, and print the figures side by side.
 #[derive(Debug, Clone, Parser)]
@@ -42,6 +44,11 @@ pub(crate) struct Options {
 /// What the program does other than the comparison.
 #[derive(Debug, Clone, Subcommand)]
 pub(crate) enum Command {
+    /// Figures of the multi-version store, loaded with many keys
+    Mvcc(MvccOptions),
+    /// The process of the multi-version store, which `mvcc` starts
+    #[command(hide = true)]
+    MvccStore(MvccJob),
     /// The process of one contender, which the comparison starts
     #[command(hide = true)]
     Contender(Job),
@@ -59,6 +66,46 @@ pub(crate) struct Job {
     /// Keys and values
     #[arg(long)]
     pub(crate) shape: Shape,
+    /// Keys that are loaded
+    #[arg(long)]
+    pub(crate) keys: u64,
+    /// Whether they have been loaded by a process before this one
+    #[arg(long)]
+    pub(crate) loaded: bool,
+}
+
+/// What `mvcc` measures.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct MvccOptions {
+    /// Keys that are loaded
+    #[arg(long, default_value_t = 10_000_000)]
+    pub(crate) keys: u64,
+    /// In which order of keys the stores are loaded, one after the other
+    #[arg(long, value_delimiter = ',', default_value = "ascending,random")]
+    pub(crate) orders: Vec<Order>,
+    /// Phases, all by default; the load is always run
+    #[arg(long, value_delimiter = ',', value_name = "PHASES")]
+    pub(crate) phases: Vec<MvccPhase>,
+    /// How often each phase that only reads is run
+    #[arg(long, default_value_t = 3)]
+    pub(crate) passes: usize,
+    /// Where the data is kept while it is measured (default: the build folder). Must be on a disk
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) folder: Option<PathBuf>,
+    /// Replace the table in benches/README.md
+    #[arg(long)]
+    pub(crate) write_readme: bool,
+}
+
+/// What the process of the multi-version store is told.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct MvccJob {
+    /// Where its file is
+    #[arg(long)]
+    pub(crate) folder: PathBuf,
+    /// Order of the load
+    #[arg(long)]
+    pub(crate) order: Order,
     /// Keys that are loaded
     #[arg(long)]
     pub(crate) keys: u64,
@@ -98,10 +145,9 @@ impl Contender {
     pub(crate) fn durability(self) -> &'static str {
         match self {
             Self::Holdfast => "publish and checkpoint: two syncs",
-            Self::Lmdb => "its default: two syncs",
+            Self::Lmdb | Self::Bbolt => "its default: two syncs",
             Self::Redb => "`Immediate`, its default: one sync",
             Self::Fjall => "`SyncAll` of its journal: one sync",
-            Self::Bbolt => "its default: two syncs",
         }
     }
 }

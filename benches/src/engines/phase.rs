@@ -1,11 +1,6 @@
 //! What is measured.
 
-use std::time::{Duration, Instant};
-
 use clap::ValueEnum;
-use rustix::time::{ClockId, clock_gettime};
-
-use super::engine::Outcome;
 
 /// One step of a round. They are run in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
@@ -75,42 +70,4 @@ impl Phase {
     pub(crate) fn needs_load(self) -> bool {
         self > Self::LoadRandom
     }
-}
-
-/// What a phase has cost.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Cost {
-    pub(crate) wall: Duration,
-    /// Of the whole process, threads in the background and all.
-    pub(crate) cpu: Duration,
-    /// Among how many operations this is shared.
-    pub(crate) operations: u64,
-    /// Blocks of the files after it.
-    pub(crate) disk_bytes: u64,
-}
-
-impl Cost {
-    /// Seconds that an operation took.
-    pub(crate) fn wall_each(&self) -> f64 {
-        self.wall.as_secs_f64() / self.operations.max(1) as f64
-    }
-
-    /// Seconds of processor time that an operation took.
-    pub(crate) fn cpu_each(&self) -> f64 {
-        self.cpu.as_secs_f64() / self.operations.max(1) as f64
-    }
-
-    /// Runs `work`, which returns how many operations it was.
-    pub(crate) fn of(work: impl FnOnce() -> Outcome<u64>) -> Outcome<Self> {
-        let (start, cpu) = (Instant::now(), cpu_time());
-        let operations = work()?;
-        let wall = start.elapsed();
-        Ok(Self { wall, cpu: cpu_time().saturating_sub(cpu), operations, disk_bytes: 0 })
-    }
-}
-
-/// Processor time of this process so far.
-fn cpu_time() -> Duration {
-    let time = clock_gettime(ClockId::ProcessCPUTime);
-    Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec as u32)
 }

@@ -2,16 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
 
+use super::cost::Cost;
 use super::data::Shape;
 use super::options::{Command, Contender, Options, word};
-use super::phase::{Cost, Phase};
+use super::phase::Phase;
 use super::running::{Running, Start};
-use super::{bbolt, contender, table};
+use super::{bbolt, contender, mvcc, table};
 use crate::common::guard::{self, Folder};
 use crate::common::machine;
 use crate::common::places::target;
@@ -59,7 +60,9 @@ pub(crate) type Figures = BTreeMap<(Shape, Phase, Contender), Vec<Cost>>;
 pub fn main() -> ExitCode {
     let options = Options::parse();
     let outcome = match &options.command {
-        Some(Command::Contender(job)) => contender::serve(job).map_err(|error| error.to_string()),
+        Some(Command::Mvcc(options)) => mvcc::run(options).map_err(|error| error.to_string()),
+        Some(Command::Contender(job)) => contender::main(job).map_err(|error| error.to_string()),
+        Some(Command::MvccStore(job)) => mvcc::serve(job).map_err(|error| error.to_string()),
         None => compare(&options).map_err(|error| error.to_string()),
     };
     match outcome {
@@ -83,15 +86,17 @@ fn compare(options: &Options) -> Result<(), RunError> {
             eprintln!("round {} of {}, {}", round + 1, options.rounds.max(1), word(&shape));
             let contenders = programs
                 .iter()
-                .map(|(&who, program)| Start { who, program: program.clone(), shape, keys: options.keys })
-                .map(|start| Running::start(start, folder.path()))
-                .collect::<Result<_, _>>()?;
+                .map(|(&who, program)| {
+                    let start = start(who, program, shape, options.keys);
+                    Ok((who, Running::start(start, folder.path())?))
+                })
+                .collect::<Result<_, RunError>>()?;
             run_round(options, contenders, (shape, round), &mut figures)?;
         }
     }
     let mut text = format!("{machine} {}\n", conditions(options));
     for &shape in &options.shapes {
-        text += &format!("\n{}", table::render(shape, options.keys, &figures));
+        text.extend(["\n", &table::render(shape, options.keys, &figures)]);
     }
     println!("{text}");
     if options.write_readme {
@@ -119,10 +124,16 @@ fn programs(options: &Options) -> Result<BTreeMap<Contender, PathBuf>, RunError>
     Ok(programs)
 }
 
+/// How a contender is started.
+fn start(who: Contender, program: &Path, shape: Shape, keys: u64) -> Start {
+    let words = ["contender", "--name", &word(&who), "--shape", &word(&shape), "--keys", &keys.to_string()];
+    Start { title: who.title(), program: program.to_owned(), arguments: words.map(str::to_owned).to_vec() }
+}
+
 /// All phases, each on one contender after the other.
 fn run_round(
     options: &Options,
-    mut contenders: Vec<Running>,
+    mut contenders: Vec<(Contender, Running)>,
     (shape, round): (Shape, usize),
     figures: &mut Figures,
 ) -> Result<(), RunError> {
@@ -132,13 +143,13 @@ fn run_round(
     for phase in phases(options) {
         let passes = if phase.only_reads() { options.passes.max(1) } else { 1 };
         for _ in 0..passes {
-            for contender in &mut contenders {
-                // What others have left to be written must not wait for this one's syncs.
-                rustix::fs::sync();
-                let cost = contender.run(phase)?;
-                let (title, who) = (phase.title(), contender.who());
-                eprintln!("  {title}: {}: {:.3} µs", who.title(), cost.wall_each() * 1e6);
-                figures.entry((shape, phase, who)).or_default().push(cost);
+            for (who, contender) in &mut contenders {
+                let cost = match phase {
+                    Phase::Reopen => contender.reopen(),
+                    phase => contender.run(&word(&phase)),
+                }?;
+                eprintln!("  {}: {}: {:.3} µs", phase.title(), who.title(), cost.wall_each() * 1e6);
+                figures.entry((shape, phase, *who)).or_default().push(cost);
             }
         }
     }
@@ -156,16 +167,43 @@ fn phases(options: &Options) -> Vec<Phase> {
 /// How it was measured, for the paragraph before the tables.
 fn conditions(options: &Options) -> String {
     format!(
-        "Medians of {} round(s), and in each of {} pass(es) of what only reads. Command: `benches/engines{}`.",
+        "Medians of {} round(s), and in each of {} pass(es) of what only reads. Command: `{}`.",
         options.rounds.max(1),
         options.passes.max(1),
-        std::env::args()
-            .skip(1)
-            .scan(false, |folder, word| {
-                // Where the data was is nobody's business; on what it was has been said.
-                let hidden = std::mem::replace(folder, word == "--folder") || word.starts_with("--folder");
-                Some(if hidden { String::new() } else { format!(" {word}") })
-            })
-            .collect::<String>()
+        command_line(std::env::args().skip(1))
     )
+}
+
+/// The command for a reader to repeat. On what the data was has been said; where, is nobody's business.
+pub(crate) fn command_line(arguments: impl Iterator<Item = String>) -> String {
+    let mut line = String::from("benches/engines");
+    let mut hidden = false;
+    for word in arguments {
+        let of_folder = word == "--folder";
+        if !hidden && !of_folder && !word.starts_with("--folder=") && word != "--write-readme" {
+            line.extend([" ", &word]);
+        }
+        hidden = of_folder;
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_load_is_run_for_what_needs_it() {
+        let phases = |line: &[&str]| phases(&Options::parse_from([&["engines"], line].concat()));
+        assert_eq!(phases(&["--phases", "gets,commits"]), [Phase::LoadRandom, Phase::Gets, Phase::Commits]);
+        assert_eq!(phases(&["--phases", "load-append"]), [Phase::LoadAppend]);
+        assert_eq!(phases(&[]), Phase::value_variants());
+    }
+
+    #[test]
+    fn the_command_does_not_tell_where() {
+        let words = ["--keys", "5", "--folder", "/x", "--rounds", "1", "--folder=/y", "--write-readme"];
+        let line = command_line(words.map(str::to_owned).into_iter());
+        assert_eq!(line, "benches/engines --keys 5 --rounds 1");
+    }
 }

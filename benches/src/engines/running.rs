@@ -6,27 +6,23 @@ use std::process::{ChildStdin, ChildStdout, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use super::contender::{self, ENDLESS};
-use super::data::Shape;
-use super::options::{Contender, word};
-use super::phase::{Cost, Phase};
+use super::contender::ENDLESS;
+use super::cost::Cost;
 use super::run::RunError;
 use crate::common::guard::{Folder, Process};
 
 /// How long a contender commits before it is killed.
 const BEFORE_THE_KILL: Duration = Duration::from_secs(1);
 
-/// Who is started, and with what.
+/// What is started.
 #[derive(Debug, Clone)]
 pub(crate) struct Start {
-    /// Who it is.
-    pub(crate) who: Contender,
+    /// Its name.
+    pub(crate) title: &'static str,
     /// Its program.
     pub(crate) program: PathBuf,
-    /// Keys and values.
-    pub(crate) shape: Shape,
-    /// How many of them.
-    pub(crate) keys: u64,
+    /// What it is told, but for the folder and whether that has been loaded before.
+    pub(crate) arguments: Vec<String>,
 }
 
 /// A contender, stopped while it is not its turn, and its folder.
@@ -54,19 +50,34 @@ impl Running {
         Ok(running)
     }
 
-    /// Who it is.
-    pub(crate) fn who(&self) -> Contender {
-        self.start.who
+    /// Runs the phase of this name, while all others wait.
+    pub(crate) fn run(&mut self, phase: &str) -> Result<Cost, RunError> {
+        // What others have left to be written must not wait for this one's syncs.
+        rustix::fs::sync();
+        self.resume();
+        self.tell(phase)?;
+        let cost = self.answer(phase)?;
+        self.pause();
+        Ok(cost)
     }
 
-    /// Runs a phase, while all others wait.
-    pub(crate) fn run(&mut self, phase: Phase) -> Result<Cost, RunError> {
+    /// Kills it in the middle of commits, starts it again, and returns what opening has cost.
+    pub(crate) fn reopen(&mut self) -> Result<Cost, RunError> {
+        self.resume();
+        self.tell(ENDLESS)?;
+        thread::sleep(BEFORE_THE_KILL);
+        if let Some(talk) = self.talk.take() {
+            talk.process.kill();
+        }
+        let cost = self.launch(true)?;
+        self.pause();
+        Ok(cost)
+    }
+
+    fn resume(&self) {
         if let Some(talk) = &self.talk {
             talk.process.resume();
         }
-        let cost = if phase == Phase::Reopen { self.reopen() } else { self.ask(&word(&phase)) }?;
-        self.pause();
-        Ok(cost)
     }
 
     fn pause(&self) {
@@ -77,10 +88,8 @@ impl Running {
 
     /// Starts the process, and returns what opening has cost.
     fn launch(&mut self, loaded: bool) -> Result<Cost, RunError> {
-        let Start { who, program, shape, keys } = &self.start;
-        let mut command = Command::new(program);
-        command.args(["contender", "--name", &word(who), "--shape", &word(shape)]);
-        command.args(["--keys", &keys.to_string(), "--folder"]).arg(self.folder.path());
+        let mut command = Command::new(&self.start.program);
+        command.args(&self.start.arguments).arg("--folder").arg(self.folder.path());
         if loaded {
             command.arg("--loaded");
         }
@@ -90,21 +99,6 @@ impl Running {
         let (input, output) = process.pipes().expect("both were asked for as pipes");
         self.talk = Some(Talk { process, input, output: BufReader::new(output) });
         self.answer("opening")
-    }
-
-    /// Kills it in the middle of commits, and starts it again.
-    fn reopen(&mut self) -> Result<Cost, RunError> {
-        self.tell(ENDLESS)?;
-        thread::sleep(BEFORE_THE_KILL);
-        if let Some(talk) = self.talk.take() {
-            talk.process.kill();
-        }
-        self.launch(true)
-    }
-
-    fn ask(&mut self, what: &str) -> Result<Cost, RunError> {
-        self.tell(what)?;
-        self.answer(what)
     }
 
     fn tell(&mut self, what: &str) -> Result<(), RunError> {
@@ -123,12 +117,12 @@ impl Running {
         };
         match read {
             Ok(0) => Err(self.failed(to, "its process has ended".to_owned())),
-            Ok(_) => contender::parse(&line).map_err(|what| self.failed(to, what)),
+            Ok(_) => Cost::parse(&line).map_err(|what| self.failed(to, what)),
             Err(error) => Err(self.failed(to, error.to_string())),
         }
     }
 
     fn failed(&self, phase: &str, what: String) -> RunError {
-        RunError::Contender { who: self.start.who.title(), phase: phase.to_owned(), what }
+        RunError::Contender { who: self.start.title, phase: phase.to_owned(), what }
     }
 }

@@ -1,15 +1,18 @@
 //! How each phase goes: the same steps for every contender of ours.
 
+use std::fs;
 use std::ops::Range;
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Barrier;
-use std::{fs, io};
 
+use clap::ValueEnum;
+
+use super::contender::Contest;
+use super::cost::Cost;
 use super::data::{Data, Order, mix};
 use super::engine::{Engine, Outcome, Reader, Writer};
 use super::options::Job;
-use super::phase::{Cost, Phase};
+use super::phase::Phase;
 
 /// Reads of each thread, when there are as many keys.
 const READS: u64 = 1_000_000;
@@ -37,12 +40,13 @@ pub(crate) struct Bench<E> {
     salt: u64,
 }
 
-impl<E: Engine> Bench<E> {
-    /// Opens the database in the folder of a job, and reads the first key, when there should be one.
-    pub(crate) fn open(job: &Job) -> Outcome<(Self, Cost)> {
+impl<E: Engine> Contest for Bench<E> {
+    type Job = Job;
+
+    fn open(job: &Job) -> Outcome<(Self, Cost)> {
         let data = Data::new(job.shape);
         let mut opened = None;
-        let mut cost = Cost::of(|| {
+        let cost = Cost::of(|| {
             let engine = E::open(&job.folder)?;
             if job.loaded {
                 engine.read(|reader| check::<E>(reader, &data, 0))?;
@@ -50,16 +54,15 @@ impl<E: Engine> Bench<E> {
             opened = Some(engine);
             Ok(1)
         })?;
-        cost.disk_bytes = disk_bytes(&job.folder)?;
         let there = if job.loaded { 0..job.keys } else { 0..0 };
         let engine = opened.ok_or("not opened")?;
-        Ok((Self { engine, data, folder: job.folder.clone(), keys: job.keys, there, salt: 0 }, cost))
+        let bench = Self { engine, data, folder: job.folder.clone(), keys: job.keys, there, salt: 0 };
+        Ok((bench, cost.with_sizes(&job.folder)?))
     }
 
-    /// Runs a phase that a contender can run by itself.
-    pub(crate) fn run(&mut self, phase: Phase) -> Outcome<Cost> {
+    fn run(&mut self, phase: &str) -> Outcome<Cost> {
         self.salt = mix(self.salt);
-        let cost = match phase {
+        let cost = match Phase::from_str(phase, false)? {
             Phase::LoadAscending => return self.load_ascending(false),
             Phase::LoadAppend => return self.load_ascending(true),
             Phase::LoadRandom => Cost::of(|| self.insert(self.keys)),
@@ -68,24 +71,23 @@ impl<E: Engine> Bench<E> {
             Phase::GetsTxn => Cost::of(|| self.gets_in_transactions()),
             Phase::ShortScans => Cost::of(|| self.short_scans()),
             Phase::FullScan => Cost::of(|| self.full_scan()),
-            Phase::Commits => Cost::of(|| repeat(COMMITS, || self.insert(1))),
-            Phase::Batches => Cost::of(|| repeat(BATCHES, || self.insert(BATCH_PUTS))),
+            Phase::Commits => steps(COMMITS, || self.insert(1)),
+            Phase::Batches => steps(BATCHES, || self.insert(BATCH_PUTS)),
             Phase::Reopen => Err("only who has started a contender can kill it".into()),
-            Phase::DeleteBatches => {
-                Cost::of(|| repeat(BATCHES, || self.delete(BATCH_PUTS.min(self.keys / 4 / BATCHES))))
-            }
+            Phase::DeleteBatches => steps(BATCHES, || self.delete(BATCH_PUTS.min(self.keys / 4 / BATCHES))),
             Phase::Deletes => Cost::of(|| self.delete(self.keys / 2)),
         };
-        Ok(Cost { disk_bytes: disk_bytes(&self.folder)?, ..cost? })
+        Ok(cost?.with_sizes(&self.folder)?)
     }
 
-    /// Commits until the process is killed.
-    pub(crate) fn commit_for_ever(&mut self) -> Outcome<()> {
+    fn commit_for_ever(&mut self) -> Outcome<()> {
         loop {
             self.insert(BATCH_PUTS)?;
         }
     }
+}
 
+impl<E: Engine> Bench<E> {
     fn load_ascending(&self, append: bool) -> Outcome<Cost> {
         let folder = self.folder.join("ascending");
         fs::create_dir_all(&folder)?;
@@ -93,16 +95,19 @@ impl<E: Engine> Bench<E> {
         let mut entries =
             (0..self.keys).map(|number| (self.data.key(Order::Ascending, number), self.data.value(number)));
         let cost = Cost::of(|| {
-            engine.write(|writer| match append {
-                true => writer.append(entries),
-                false => entries.try_for_each(|(key, value)| writer.put(key.bytes(), value)),
+            engine.write(|writer| {
+                if append {
+                    writer.append(entries)
+                } else {
+                    entries.try_for_each(|(key, value)| writer.put(key.bytes(), value))
+                }
             })?;
             Ok(self.keys)
         })?;
-        let disk_bytes = disk_bytes(&folder)?;
+        let cost = cost.with_sizes(&folder)?;
         drop(engine);
         fs::remove_dir_all(&folder)?;
-        Ok(Cost { disk_bytes, ..cost })
+        Ok(cost)
     }
 
     /// Inserts the next `count` keys in one transaction.
@@ -215,34 +220,16 @@ fn check<E: Engine>(reader: &E::Reader<'_>, data: &Data, number: u64) -> Outcome
     }
 }
 
-/// Sums what `step` counts in all its runs.
-fn repeat(times: u64, mut step: impl FnMut() -> Outcome<u64>) -> Outcome<u64> {
-    (0..times).try_fold(0, |sum, _| Ok(sum + step()?))
-}
-
-/// Bytes on disk of everything in a folder, in blocks, so that holes do not count.
-fn disk_bytes(folder: &Path) -> io::Result<u64> {
-    let mut bytes = 0;
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        let metadata = match entry.metadata() {
-            // A contender may remove files of its own meanwhile.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            metadata => metadata?,
-        };
-        bytes += if metadata.is_dir() { disk_bytes(&entry.path())? } else { metadata.blocks() * 512 };
-    }
-    Ok(bytes)
+fn steps(times: u64, mut step: impl FnMut() -> Outcome<u64>) -> Outcome<Cost> {
+    Cost::of_steps(|turn| if turn < times { step().map(Some) } else { Ok(None) })
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use clap::ValueEnum;
-
     use super::super::data::Shape;
     use super::super::holdfast::Holdfast;
-    use super::super::options::Contender;
+    use super::super::options::{Contender, word};
     use super::*;
 
     #[test]
@@ -258,7 +245,7 @@ mod tests {
         let (mut bench, _) = Bench::<Holdfast>::open(&job).unwrap();
         for &phase in Phase::value_variants() {
             if phase != Phase::Reopen {
-                let cost = bench.run(phase).unwrap();
+                let cost = bench.run(&word(&phase)).unwrap();
                 assert!(cost.operations > 0 && cost.disk_bytes > 4000, "{phase:?}: {cost:?}");
             }
         }

@@ -4,9 +4,10 @@ use std::fmt::Write;
 
 use clap::ValueEnum;
 
+use super::cost::Cost;
 use super::data::Shape;
 use super::options::{Contender, word};
-use super::phase::{Cost, Phase};
+use super::phase::Phase;
 use super::run::Figures;
 use crate::common::numbers::{median, thousands, three_digits};
 
@@ -41,7 +42,14 @@ pub(crate) fn render(shape: Shape, keys: u64, figures: &Figures) -> String {
     for &phase in Phase::value_variants() {
         row(phase.title().to_owned(), &|who| time(figures, (shape, phase), who));
         if phase.changes_size() {
-            row(format!("{}: file after it", phase.title()), &|who| size(figures, (shape, phase), who));
+            row(format!("{}: files after it", phase.title()), &|who| {
+                size(figures, (shape, phase), who, |cost| cost.disk_bytes as f64)
+            });
+        }
+        if phase == Phase::FullScan {
+            row("anonymous memory after the scans".to_owned(), &|who| {
+                size(figures, (shape, phase), who, |cost| cost.anonymous_bytes as f64)
+            });
         }
     }
     text
@@ -76,9 +84,9 @@ fn time(figures: &Figures, of: (Shape, Phase), who: Contender) -> Option<String>
     Some(format!("{shown} ({cpu}) {unit}{}", ratio(ours, wall, who)))
 }
 
-/// Megabytes on disk, and how many times more than ours.
-fn size(figures: &Figures, of: (Shape, Phase), who: Contender) -> Option<String> {
-    let bytes = |who| middle(figures, of, who, |cost| cost.disk_bytes as f64);
+/// Megabytes, and how many times more than ours.
+fn size(figures: &Figures, of: (Shape, Phase), who: Contender, bytes: fn(&Cost) -> f64) -> Option<String> {
+    let bytes = |who| middle(figures, of, who, bytes);
     let theirs = bytes(who)?;
     Some(format!("{} MB{}", three_digits(theirs / 1e6), ratio(bytes(Contender::Holdfast), theirs, who)))
 }
@@ -90,7 +98,7 @@ mod tests {
 
     fn cost(micros: u64, bytes: u64) -> Cost {
         let wall = Duration::from_micros(micros);
-        Cost { wall, cpu: wall / 2, operations: 1000, disk_bytes: bytes }
+        Cost { wall, cpu: wall / 2, operations: 1000, disk_bytes: bytes, ..Cost::default() }
     }
 
     #[test]
@@ -108,7 +116,7 @@ mod tests {
         for row in [
             "| 1,000,000 keys, 24 + 150 bytes (174 MB) | Holdfast | LMDB | redb |\n",
             "| bulk load, random order | 1.00 (0.500) µs | 1.50 (0.750) µs · 1.50 × |  |\n",
-            "| bulk load, random order: file after it | 1.00 MB | 1.50 MB · 1.50 × |  |\n",
+            "| bulk load, random order: files after it | 1.00 MB | 1.50 MB · 1.50 × |  |\n",
             "| random reads | 0.600 (0.300) µs |  | 1.20 (0.600) µs · 2.00 × |\n",
         ] {
             assert!(text.contains(row), "{row} is missing in\n{text}");

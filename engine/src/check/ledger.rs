@@ -12,19 +12,33 @@ pub(super) struct Ledger<'a> {
     /// One bit a page: used, or listed as free.
     seen: Vec<u64>,
     high_water: u64,
+    /// Where the run of free pages that was read last ends.
+    pub(super) last_free_end: Option<u64>,
     /// Some pages could not be read, so what they lead to has not been seen.
-    incomplete: bool,
+    pub(super) incomplete: bool,
 }
 
 impl<'a> Ledger<'a> {
     pub(super) fn new(pages: &'a Pages, high_water: u64) -> Self {
         let words = (high_water / 64 + 1).min(1 << 32) as usize;
-        Self { pages, report: CheckReport::default(), seen: vec![0; words], high_water, incomplete: false }
+        Self {
+            pages,
+            report: CheckReport::default(),
+            seen: vec![0; words],
+            high_water,
+            last_free_end: None,
+            incomplete: false,
+        }
+    }
+
+    /// Notes a fault of a page that cannot be followed any further: which pages nobody uses cannot be told then.
+    pub(super) fn dead_end(&mut self, tree: u8, fault: Fault, from: Option<&[u8]>, to: Option<&[u8]>) {
+        self.incomplete = true;
+        self.fault(tree, fault, from, to);
     }
 
     /// Notes a fault.
     pub(super) fn fault(&mut self, tree: u8, fault: Fault, from: Option<&[u8]>, to: Option<&[u8]>) {
-        self.incomplete = true;
         if self.report.faults.len() >= CheckReport::FAULT_LIMIT {
             self.report.faults_cut = true;
             return;

@@ -7,10 +7,10 @@
 use super::error::MvccError;
 use super::history;
 use super::keyrange::KeyRange;
-use super::reader::{Reader, decode_history};
+use super::reader::{Reader, corrupt, decode_history};
 use super::scan::{Row, Scan, superseded_after};
 use super::trees::{HISTORY, LIVE};
-use crate::tree::TreeRead;
+use crate::tree::{TreeId, TreeRead};
 
 impl<'t, T: TreeRead> Reader<'t, T> {
     /// Gives the rows of the first part of `range` that are visible at `at` to `each`, ascending, until it returns
@@ -102,9 +102,15 @@ impl<'t, T: TreeRead> Reader<'t, T> {
             if cursor.entry()?.is_some_and(|(row_key, _)| row_key < next.as_slice()) {
                 cursor.seek(&next)?;
                 cursor.settle_stamped(superseded_after(at))?;
+                if cursor.entry()?.is_some_and(|(row_key, _)| row_key < next.as_slice()) {
+                    return Err(disorder(HISTORY, row_key));
+                }
             }
         }
-        Ok(end)
+        match end {
+            Some(end) if end.as_slice() <= range.from() => Err(disorder(LIVE, &end)),
+            end => Ok(end),
+        }
     }
 
     /// Where the last part of `range` starts: a scan at `at` from that key to the end of the range passes at most
@@ -155,8 +161,19 @@ impl<'t, T: TreeRead> Reader<'t, T> {
             cursor.prev()?;
             if cursor.entry()?.is_some_and(|(row_key, _)| row_key >= before.as_slice()) {
                 cursor.seek_before(&before)?;
+                if cursor.entry()?.is_some_and(|(row_key, _)| row_key >= before.as_slice()) {
+                    return Err(disorder(HISTORY, row_key));
+                }
             }
         }
-        Ok(start)
+        match start {
+            Some(start) if range.is_past(&start) => Err(disorder(LIVE, &start)),
+            start => Ok(start),
+        }
     }
+}
+
+/// In a damaged page whose checksum is right the way could lead back, and a walk in parts would never end.
+fn disorder(tree: TreeId, key: &[u8]) -> MvccError {
+    corrupt(tree, key, "the rows around it are not in order")
 }

@@ -1,12 +1,12 @@
 //! How many keys a range has at a revision.
 //!
 //! At the current revision the tree knows: O(log n), because parents count the rows below each child. At an older one
-//! it is that count, less the keys modified since, plus the versions superseded since: both found by stamps, so the
-//! cost follows what changed after the revision and not the size of the range.
+//! it is that count, less the keys that LIVE does not show at that revision, plus the versions that HISTORY does: both
+//! found by stamps, so the cost follows what changed after the revision and not the size of the range.
 
 use super::error::MvccError;
 use super::keyrange::KeyRange;
-use super::reader::Reader;
+use super::reader::{Reader, decode_live_row};
 use super::scan::{HistoryWalk, superseded_after};
 use super::trees::LIVE;
 use crate::tree::TreeRead;
@@ -24,19 +24,20 @@ impl<T: TreeRead> Reader<'_, T> {
         if at == self.revision {
             return Ok(living);
         }
-        Ok(living - self.modified_after(range, at)? + self.superseded_after(range, at)?)
+        Ok(living - self.unseen(range, at)? + self.superseded_after(range, at)?)
     }
 
-    fn modified_after(&self, range: &KeyRange<'_>, at: i64) -> Result<i64, MvccError> {
+    /// Rows of LIVE that show nothing at `at`.
+    fn unseen(&self, range: &KeyRange<'_>, at: i64) -> Result<i64, MvccError> {
         let newer = superseded_after(at);
         let mut cursor = self.tree.cursor(LIVE);
         cursor.seek(range.from())?;
         cursor.settle_stamped(newer)?;
         let mut count = 0;
-        while let Some((key, _)) = cursor.entry()?
+        while let Some((key, value)) = cursor.entry()?
             && !range.is_past(key)
         {
-            count += 1;
+            count += i64::from(decode_live_row(key, value)?.visible_at(at).is_none());
             cursor.next_stamped(newer)?;
         }
         Ok(count)

@@ -7,9 +7,9 @@ use super::arena::Arena;
 use super::changes::deletion_event;
 use super::error::MvccError;
 use super::keyrange::{KeyRange, successor};
-use super::live::VersionInfo;
-use super::reader::Reader;
-use super::scan::Scan;
+use super::live::LiveRow;
+use super::reader::{Reader, decode_live_row};
+use super::trees::LIVE;
 use super::txn::ApplyTxn;
 use crate::tree::TreeRead;
 use bytes::Bytes;
@@ -54,8 +54,8 @@ impl ApplyTxn {
                 batch.copy_records(&self.reader(), &mut deleted.prev_kvs)?;
             }
             let events = batch.events(self.writing());
-            for ((key, info), event) in batch.iter().zip(events) {
-                self.delete_one(key, info, event)?;
+            for ((key, row), event) in batch.iter().zip(events) {
+                self.delete_one(key, row, event)?;
             }
             deleted.count += batch.rows.len() as i64;
             match batch.iter().last() {
@@ -70,7 +70,7 @@ impl ApplyTxn {
 #[derive(Default)]
 struct Batch {
     keys: Vec<u8>,
-    rows: Vec<(Range<usize>, VersionInfo)>,
+    rows: Vec<(Range<usize>, LiveRow)>,
     /// Whether there may be more rows behind it.
     is_cut: bool,
 }
@@ -84,26 +84,30 @@ impl Batch {
             return Ok(());
         }
         if let Some(key) = range.single() {
-            if let Some(info) = reader.live(key)? {
-                self.push(key, info);
+            if let Some(row) = reader.live_row(key)? {
+                self.push(key, row);
             }
             return Ok(());
         }
-        let mut scan = Scan::new(reader, range, reader.revision)?;
-        while let Some(row) = scan.next()? {
-            self.push(&row.key, row.info);
+        let mut cursor = reader.tree.cursor(LIVE);
+        cursor.seek(range.from())?;
+        while let Some((key, value)) = cursor.entry()?
+            && !range.is_past(key)
+        {
+            self.push(key, decode_live_row(key, value)?);
             if self.rows.len() >= BATCH_KEYS || self.keys.len() >= BATCH_BYTES {
                 self.is_cut = true;
                 break;
             }
+            cursor.next()?;
         }
         Ok(())
     }
 
-    fn push(&mut self, key: &[u8], info: VersionInfo) {
+    fn push(&mut self, key: &[u8], row: LiveRow) {
         let start = self.keys.len();
         self.keys.extend_from_slice(key);
-        self.rows.push((start..self.keys.len(), info));
+        self.rows.push((start..self.keys.len(), row));
     }
 
     /// The events of the deletions in revision `main`, in shared blocks: there may be millions of them.
@@ -120,16 +124,16 @@ impl Batch {
         reader: &Reader<'_, T>,
         to: &mut Vec<Bytes>,
     ) -> Result<(), MvccError> {
-        let bytes = self.rows.iter().map(|(_, info)| info.record_len as usize).sum();
+        let bytes = self.rows.iter().map(|(_, row)| row.info.record_len as usize).sum();
         let mut arena = Arena::new(self.rows.len(), bytes);
-        for record in reader.records(self.rows.iter().map(|(_, info)| info))? {
+        for record in reader.records(self.rows.iter().map(|(_, row)| &row.info))? {
             arena.push(record);
         }
         to.extend(arena.finish());
         Ok(())
     }
 
-    fn iter(&self) -> impl Iterator<Item = (&[u8], &VersionInfo)> {
-        self.rows.iter().map(|(span, info)| (&self.keys[span.clone()], info))
+    fn iter(&self) -> impl Iterator<Item = (&[u8], &LiveRow)> {
+        self.rows.iter().map(|(span, row)| (&self.keys[span.clone()], row))
     }
 }

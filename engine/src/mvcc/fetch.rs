@@ -2,18 +2,24 @@
 //!
 //! Rows come in key order, their records lie in revision order. Fetched as they come, each record would be a descent
 //! into another corner of a large tree, and the processor would mostly wait for memory. So a batch is fetched in the
-//! order of revisions: neighbours share the way down, and a record that follows directly on the one before is reached
-//! by one step, because revisions are dense. The answer is in the order of the rows again.
+//! order of revisions. Where many follow one another (keys written in key order), a cursor walks over them, because
+//! revisions are dense; those that stand alone are looked up together ([`TreeRead::get_each`]). The answer is in the
+//! order of the rows again.
 
 use super::error::MvccError;
 use super::live::VersionInfo;
 use super::reader::{Reader, corrupt};
-use super::revision::{RecordKey, Revision};
+use super::revision::{EncodedRecordKey, RecordKey, Revision};
 use super::trees::RECORDS;
-use crate::tree::{Cursor, TreeRead};
+use crate::tree::TreeRead;
 
 /// Below this many rows, sorting is not worth it.
 const MIN_BATCH: usize = 8;
+/// So many revisions in a row are worth a cursor.
+const MIN_RUN: usize = 6;
+
+/// A record that is wanted: its revision, and the place of its row.
+type Wanted = (Revision, u32);
 
 impl<'t, T: TreeRead> Reader<'t, T> {
     /// The record of a version: a row without its record is damage.
@@ -30,43 +36,66 @@ impl<'t, T: TreeRead> Reader<'t, T> {
         if versions.len() < MIN_BATCH {
             return versions.map(|info| self.record(info)).collect();
         }
-        let mut order: Vec<(&VersionInfo, u32)> = versions.zip(0..).collect();
-        order.sort_unstable_by_key(|(info, _)| info.modified);
-        let mut records: Vec<&'t [u8]> = vec![&[]; order.len()];
-        let mut walk: Option<Cursor<'t>> = None;
-        for (index, &(info, place)) in order.iter().enumerate() {
-            let next = order.get(index + 1).map(|(next, _)| next.modified);
-            records[place as usize] = self.fetch(info, next, &mut walk)?;
+        let versions: Vec<&VersionInfo> = versions.collect();
+        let mut order: Vec<Wanted> = versions.iter().map(|info| info.modified).zip(0..).collect();
+        order.sort_unstable();
+        let mut records = Records { versions, found: Vec::new() };
+        records.found.resize(records.versions.len(), &[]);
+        let mut alone = Vec::new();
+        for run in order.chunk_by(|&(earlier, _), &(later, _)| follows(earlier, later)) {
+            if run.len() < MIN_RUN {
+                alone.extend_from_slice(run);
+            } else {
+                self.walk(run, &mut records)?;
+            }
         }
-        Ok(records)
+        self.look_up(&alone, &mut records)?;
+        Ok(records.found)
     }
 
-    /// Fetches one record; `walk` stands on the one before if that may be its neighbour.
-    fn fetch(
-        &self,
-        info: &VersionInfo,
-        next: Option<Revision>,
-        walk: &mut Option<Cursor<'t>>,
-    ) -> Result<&'t [u8], MvccError> {
-        let key = RecordKey::put(info.modified).encode();
-        let has_neighbour = next.is_some_and(|next| follows(info.modified, next));
-        if let Some(cursor) = walk {
-            cursor.next()?;
-            if let Some((found, wire)) = cursor.entry()?
-                && found == &*key
-            {
-                return checked(info, Some(wire));
-            }
-            *walk = None;
-        }
-        if !has_neighbour {
-            return self.record(info);
-        }
+    /// Fetches the records of neighbouring revisions.
+    fn walk(&self, run: &[Wanted], records: &mut Records<'_, 't>) -> Result<(), MvccError> {
         let mut cursor = self.tree.cursor(RECORDS);
-        cursor.seek(&key)?;
-        let found = cursor.entry()?.filter(|(found, _)| *found == &*key).map(|(_, wire)| wire);
-        *walk = Some(cursor);
-        checked(info, found)
+        for (index, &(revision, place)) in run.iter().enumerate() {
+            let key = RecordKey::put(revision).encode();
+            if index > 0 {
+                cursor.next()?;
+            }
+            let mut found = cursor.entry()?;
+            // At first the cursor stands nowhere, and later a tombstone may lie between.
+            if found.is_none_or(|(at, _)| at != &*key) {
+                cursor.seek(&key)?;
+                found = cursor.entry()?.filter(|(at, _)| *at == &*key);
+            }
+            records.put(place, found.map(|(_, wire)| wire))?;
+        }
+        Ok(())
+    }
+
+    /// Fetches records that lie anywhere.
+    fn look_up(&self, alone: &[Wanted], records: &mut Records<'_, 't>) -> Result<(), MvccError> {
+        let keys: Vec<EncodedRecordKey> =
+            alone.iter().map(|&(revision, _)| RecordKey::put(revision).encode()).collect();
+        let mut fault = None;
+        self.tree.get_each(RECORDS, &keys, |i, found| {
+            if let Err(e) = records.put(alone[i].1, found) {
+                fault.get_or_insert(e);
+            }
+        })?;
+        fault.map_or(Ok(()), Err)
+    }
+}
+
+/// The records of versions, by the places of their rows.
+struct Records<'i, 't> {
+    versions: Vec<&'i VersionInfo>,
+    found: Vec<&'t [u8]>,
+}
+
+impl<'t> Records<'_, 't> {
+    fn put(&mut self, place: u32, found: Option<&'t [u8]>) -> Result<(), MvccError> {
+        self.found[place as usize] = checked(self.versions[place as usize], found)?;
+        Ok(())
     }
 }
 

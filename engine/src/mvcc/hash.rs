@@ -158,6 +158,14 @@ impl Hasher {
         Ok(done.then_some(HashKv { hash, compact_revision, hash_revision: revision }))
     }
 
+    /// The main revision below which every record has been hashed or left out: nobody needs those for it any more.
+    pub(crate) fn passed(&self) -> Option<i64> {
+        match &self.next {
+            Next::Records { from, .. } => RecordKey::decode(from).map(|key| key.revision.main),
+            Next::Changes | Next::Living { .. } => None,
+        }
+    }
+
     /// Notes the keys deleted and then put again inside R, and tells whether any was deleted there.
     fn find_reborn<T: TreeRead>(&mut self, reader: &Reader<'_, T>) -> Result<bool, MvccError> {
         let main = self.revision;
@@ -221,6 +229,9 @@ impl Hasher {
                 break;
             }
             if rows >= max_rows || (max_rows < usize::MAX && bytes >= STEP_BYTES) {
+                if key <= from {
+                    return Err(corrupt(RECORDS, key, "the records before it are not in order"));
+                }
                 return Ok(Some(key.to_vec()));
             }
             if record.revision.main > self.compact_revision || self.keeps(reader, record, wire, alive_at)? {

@@ -1,13 +1,15 @@
 //! `HashKV` over a store that goes on: walks in steps, and the hashes that compactions leave.
 //!
 //! A hash reads the whole history. So it is computed in steps, each over the newest root, and holds back physical
-//! compaction at the revision C that it started with, because every record above C counts.
+//! compaction at the revision C that it started with, because every record above C counts. Compaction may follow it:
+//! what a record of revision m superseded is older than m, so below the place that the walk has reached everything
+//! that may go has been hashed.
 //!
 //! **Hashes of compactions.** When members compare themselves, one of them may have compacted beyond the revision that
 //! another asks for. etcd therefore hashes, while it compacts from C to C′, all that is still there up to C′, keeps the
 //! last ten of these hashes, and answers a request for exactly C′ with it from then on, with C as its compact revision.
 //! So do we ([`Store::hash_compaction`]), but beside the apply thread instead of in it: the walk holds back the removal
-//! until it is through. As in etcd, a compaction is hashed only if the one before was complete when it came, and the
+//! of what it has not passed. As in etcd, a compaction is hashed only if the one before was complete when it came, and the
 //! hashes are forgotten with the process.
 
 use super::error::MvccError;
@@ -133,7 +135,12 @@ impl HashWalk {
             return Err(MvccError::Outlived { revision: *revision });
         }
         let reader = Reader { compact_revision: *compact_revision, ..view.reader() };
-        let Some(hash) = hasher.step(&reader, STEP_ROWS)? else { return Ok(None) };
+        let Some(hash) = hasher.step(&reader, STEP_ROWS)? else {
+            if let (Some(hold), Some(passed)) = (&self.hold, hasher.passed()) {
+                hold.raise(passed);
+            }
+            return Ok(None);
+        };
         // A request for revision 0 means the current one: etcd would answer it with the hash of a compaction at 0.
         if *by_compaction && *revision > 0 {
             self.store.hashes().remember(hash);

@@ -31,12 +31,12 @@ impl ApplyTxn {
             return Err(refuse("it does not come after the records that are there"));
         }
         let kv = KeyValue::decode(wire).ok_or_else(|| refuse("not a key-value"))?;
-        let old = self.reader().live(kv.key)?;
         if record.tombstone {
+            let old = self.reader().live_row(kv.key)?;
             self.write_tombstone(kv.key, record.revision, wire, old.as_ref())?;
         } else {
             let info = version_of(record.revision, &kv, wire.len()).map_err(refuse)?;
-            self.write_version(kv.key, &info, wire, old.as_ref())?;
+            self.write_version(kv.key, &info, wire)?;
         }
         self.last_loaded = Some(record.revision);
         self.position.revision = self.position.revision.max(record.revision.main);

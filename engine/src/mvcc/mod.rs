@@ -12,7 +12,7 @@
 //! - `reader` and on it `fetch`, `scan`, `count`, `query`, `range`, `changes`, `hash`: the reads, over any root.
 //! - `hold`, and on it `stream`, `hashing`, `records`: long reads, in chunks over one root after the other.
 //! - `txn`, `delete`, `compact`, `load`: the writes.
-//! - `check`: whether the trees agree with each other.
+//! - `check`: whether the trees agree with each other; `repair`: building a store anew from its records.
 
 mod arena;
 mod changes;
@@ -24,6 +24,8 @@ mod delete;
 mod entries;
 mod error;
 mod fetch;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod hash;
 mod hashing;
 mod history;
@@ -38,6 +40,7 @@ mod query;
 mod range;
 mod reader;
 mod records;
+mod repair;
 mod revision;
 mod scan;
 mod store;
@@ -48,7 +51,7 @@ mod varint;
 mod view;
 
 pub use changes::{Change, RevisionChanges};
-pub use check::{MvccFault, MvccReport};
+pub use check::{CheckWalk, MvccFault, MvccReport};
 pub use compact::CompactProgress;
 pub use delete::Deleted;
 pub use entries::Entries;
@@ -62,6 +65,7 @@ pub use live::VersionInfo;
 pub use query::{RangeQuery, SortOrder, SortTarget};
 pub use range::RangeResult;
 pub use records::{HeldRecords, RecordChunk, RecordWalk};
+pub use repair::{RepairError, Repaired};
 pub use revision::{EncodedRecordKey, REVISION_BYTES, RecordKey, Revision, TOMBSTONE_KEY_BYTES};
 pub use store::Store;
 pub use stream::RangeStream;

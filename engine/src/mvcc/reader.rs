@@ -6,7 +6,7 @@
 
 use super::error::{MvccError, printable};
 use super::history::{self, HistoryRow};
-use super::live::{self, VersionInfo};
+use super::live::{self, LiveRow, VersionInfo};
 use super::revision::{RecordKey, Revision};
 use super::trees::{HISTORY, LIVE, RECORDS, name};
 use crate::tree::{TreeId, TreeRead};
@@ -51,13 +51,13 @@ impl<'t, T: TreeRead> Reader<'t, T> {
 
     /// The version of `key` that a reader at `at` sees; `at` comes from [`Reader::at`].
     pub(crate) fn version(&self, key: &[u8], at: i64) -> Result<Option<VersionInfo>, MvccError> {
-        if let Some(info) = self.live(key)?
-            && info.modified.main <= at
-        {
-            return Ok(Some(info));
-        }
         if at == self.revision {
-            return Ok(None);
+            return self.live(key);
+        }
+        if let Some(row) = self.live_row(key)?
+            && let Some(info) = row.visible_at(at)
+        {
+            return Ok(Some(*info));
         }
         let row = self.last_superseded(key, Revision::new(at.saturating_add(1), 0))?;
         Ok(row.filter(|row| row.visible_at(at)).map(|row| row.info))
@@ -71,7 +71,15 @@ impl<'t, T: TreeRead> Reader<'t, T> {
         }
     }
 
-    /// The newest superseded version of `key` that was written before `bound`, readable or not.
+    /// The row of a living key.
+    pub(crate) fn live_row(&self, key: &[u8]) -> Result<Option<LiveRow>, MvccError> {
+        match self.tree.get(LIVE, key)? {
+            None => Ok(None),
+            Some(value) => Ok(Some(decode_live_row(key, value)?)),
+        }
+    }
+
+    /// The newest version of `key` in HISTORY that was written before `bound`, readable or not.
     pub(crate) fn last_superseded(
         &self,
         key: &[u8],
@@ -95,8 +103,13 @@ impl<'t, T: TreeRead> Reader<'t, T> {
         Ok((*found_key == *key).then_some((found, row)))
     }
 
-    /// The superseded version of `key` that was written at exactly `modified`.
+    /// The superseded version of `key` that was written at exactly `modified`, wherever it stands.
     pub(crate) fn superseded(&self, key: &[u8], modified: Revision) -> Result<Option<HistoryRow>, MvccError> {
+        if let Some(LiveRow { info: by, previous: Some(info) }) = self.live_row(key)?
+            && info.modified == modified
+        {
+            return Ok(Some(HistoryRow { by: by.modified, by_tombstone: false, info }));
+        }
         let mut row_key = Vec::new();
         history::encode_key(key, modified, &mut row_key);
         match self.tree.get(HISTORY, &row_key)? {
@@ -117,6 +130,10 @@ impl<'t, T: TreeRead> Reader<'t, T> {
 
 pub(crate) fn decode_live(key: &[u8], value: &[u8]) -> Result<VersionInfo, MvccError> {
     live::decode(value).ok_or_else(|| corrupt(LIVE, key, "unreadable row"))
+}
+
+pub(crate) fn decode_live_row(key: &[u8], value: &[u8]) -> Result<LiveRow, MvccError> {
+    LiveRow::decode(value).ok_or_else(|| corrupt(LIVE, key, "unreadable row"))
 }
 
 /// A row of HISTORY and its user key.

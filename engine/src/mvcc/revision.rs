@@ -109,6 +109,12 @@ impl std::ops::Deref for EncodedRecordKey {
     }
 }
 
+impl AsRef<[u8]> for EncodedRecordKey {
+    fn as_ref(&self) -> &[u8] {
+        self
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,8 +1,8 @@
 //! Walks over the versions that a reader at one revision sees, in key order.
 //!
-//! At the current revision these are the rows of LIVE. At an older one R they are the rows of LIVE not modified after
-//! R, merged with the rows of HISTORY that were modified by R and superseded after it. A key is never in both: what
-//! LIVE shows at R has superseded everything before it by R.
+//! At the current revision these are the rows of LIVE. At an older one R they are the versions that the rows of LIVE
+//! show at R (the living one, or the one before), merged with the rows of HISTORY that were modified by R and superseded
+//! after it. A key is never in both: what LIVE shows at R has superseded everything before it by R.
 //!
 //! HISTORY may hold many rows per key. Stamps skip all that was superseded by R; the first row of a key behind that is
 //! the only one that can be visible, because the rows of a key follow each other without overlap. So each key costs
@@ -12,7 +12,7 @@ use super::error::MvccError;
 use super::history;
 use super::keyrange::KeyRange;
 use super::live::VersionInfo;
-use super::reader::{KeyedRow, Reader, corrupt, decode_history, decode_live};
+use super::reader::{KeyedRow, Reader, corrupt, decode_history, decode_live, decode_live_row};
 use super::trees::{HISTORY, LIVE};
 use crate::tree::{Cursor, TreeRead};
 use std::borrow::Cow;
@@ -41,14 +41,19 @@ impl<'t, 'r> Scan<'t, 'r> {
         at: i64,
     ) -> Result<Self, MvccError> {
         let mut live = LiveWalk::new(reader, range, at)?;
-        let mut history =
-            if at < reader.revision { Some(HistoryWalk::new(reader, range, at)?) } else { None };
+        if at >= reader.revision {
+            return Ok(Self { live, history: None, next_live: None, next_history: None });
+        }
+        let mut history = Some(HistoryWalk::new(reader, range, at)?);
         let next_live = live.next()?;
         let next_history = next_of(history.as_mut())?;
         Ok(Self { live, history, next_live, next_history })
     }
 
     pub(crate) fn next(&mut self) -> Result<Option<Row<'t>>, MvccError> {
+        if self.history.is_none() {
+            return self.live.next();
+        }
         let history_is_first = match (&self.next_live, &self.next_history) {
             (_, None) => false,
             (None, Some(_)) => true,
@@ -71,7 +76,7 @@ fn next_of<'t>(walk: Option<&mut HistoryWalk<'t, '_>>) -> Result<Option<Row<'t>>
     Ok(walk.next()?.map(|(key, row)| Row { key, info: row.info }))
 }
 
-/// The rows of LIVE in a range that are not newer than a revision, ascending.
+/// What the rows of LIVE in a range show at a revision, ascending.
 struct LiveWalk<'t, 'r> {
     cursor: Cursor<'t>,
     range: KeyRange<'r>,
@@ -93,6 +98,9 @@ impl<'t, 'r> LiveWalk<'t, 'r> {
             let info = decode_live(key, value)?;
             self.cursor.next()?;
             if info.modified.main <= self.at {
+                return Ok(Some(Row { key: Cow::Borrowed(key), info }));
+            }
+            if let Some(&info) = decode_live_row(key, value)?.visible_at(self.at) {
                 return Ok(Some(Row { key: Cow::Borrowed(key), info }));
             }
         }
@@ -174,6 +182,10 @@ impl<'t, 'r> HistoryWalk<'t, 'r> {
         {
             self.cursor.seek(&self.scratch)?;
             self.cursor.settle_stamped(superseded_after(self.at))?;
+            // In a damaged page whose checksum is right the way could lead back, for ever.
+            if self.cursor.entry()?.is_some_and(|(next, _)| next < self.scratch.as_slice()) {
+                return Err(corrupt(HISTORY, row_key, "the rows behind it are not in order"));
+            }
         }
         Ok(())
     }

@@ -249,15 +249,27 @@ impl RangeStream {
             goes_on
         };
         if let Rest::Ascending { from } = &self.rest {
-            let part = reader.ascending_part(range.starting_at(from), self.at, PART_ROWS, each)?;
+            let range = range.starting_at(from);
+            let part = reader.ascending_part(range, self.at, PART_ROWS, each)?;
+            in_order(&range, refused.as_deref())?;
             let from = refused.or(part);
             return Ok(from.map_or(Rest::Nothing, |from| Rest::Ascending { from }));
         }
         let Rest::Descending { before } = &self.rest else { return Ok(Rest::Nothing) };
         let range = before.as_ref().map_or(range, |before| range.ending_before(before));
         let part = reader.descending_part(range, self.at, PART_ROWS, each)?;
+        in_order(&range, refused.as_deref())?;
         let before = refused.map(|key| successor(&key)).or(part);
         Ok(before.map_or(Rest::Nothing, |before| Rest::Descending { before: Some(before) }))
+    }
+}
+
+/// Where a walk goes on must lie in what is left of the range: in a damaged page whose checksum is right rows can come
+/// in any order.
+fn in_order(range: &KeyRange<'_>, key: Option<&[u8]>) -> Result<(), MvccError> {
+    match key {
+        Some(key) if !range.contains(key) => Err(corrupt(LIVE, key, "the rows around it are not in order")),
+        _ => Ok(()),
     }
 }
 

@@ -4,12 +4,12 @@
 //!
 //! ```text
 //! RECORDS  revision (17 bytes, 18 for a deletion)  → mvccpb.KeyValue in wire form (a deletion: the key alone)
-//! LIVE     user key                                → newest version of a living key, see `live`
+//! LIVE     user key                                → newest version of a living key, and the one before: see `live`
 //! HISTORY  user key, revision                      → a version that was superseded, and by what, see `history`
 //! ```
 //!
-//! A version is in LIVE while it is the newest of its key, then in HISTORY until compaction removes it together with
-//! its record; a deletion has a record and no row. `LEASE_KEYS` turns the lease of LIVE's rows around: lease id (8
+//! A version is in LIVE while it is the newest of its key, and still while it is the one before that; then in HISTORY
+//! until compaction removes it together with its record. A deletion has a record and no row. `LEASE_KEYS` turns the lease of LIVE's rows around: lease id (8
 //! bytes, highest first) and user key, with an empty value.
 //!
 //! The other trees are etcd's small buckets, stored as etcd stores them, and none of this layer's business, except

@@ -10,8 +10,8 @@
 //! revision is used only if something changed. Reads in between see what was written so far, at the revision that is
 //! being written.
 //!
-//! One change writes up to five rows: its record; the row of HISTORY for the version that it supersedes; the row of
-//! LIVE; and those of `LEASE_KEYS`. After an error the transaction must be dropped: part of a change may be in it.
+//! One change writes up to five rows: its record; the row of LIVE, which takes the version that it supersedes along; a
+//! row of HISTORY for the version that had been there so far; and those of `LEASE_KEYS`. After an error the transaction must be dropped: part of a change may be in it.
 
 use super::changes::{Change, RevisionChanges};
 use super::entries::Entries;
@@ -21,11 +21,11 @@ use super::history::{self, HistoryRow};
 use super::hold::{Holds, StepTurn};
 use super::keyvalue::{KeyValue, key_span};
 use super::leases;
-use super::live::{self, VersionInfo};
+use super::live::{self, LiveRow, VersionInfo};
 use super::meta::{self, CURRENT_REVISION, Position};
 use super::query::RangeQuery;
 use super::range::RangeResult;
-use super::reader::Reader;
+use super::reader::{Reader, corrupt, decode_live_row};
 use super::revision::{RecordKey, Revision};
 use super::trees::{HISTORY, LIVE, META, RECORDS, is_versioned, name};
 use super::view::reads;
@@ -126,25 +126,29 @@ impl ApplyTxn {
     /// Outside a revision.
     pub fn put(&mut self, key: &[u8], value: &[u8], lease: i64) -> Result<(), MvccError> {
         let modified = self.next_revision();
-        let old = self.reader().live(key)?;
-        let (create_revision, version) =
-            old.map_or((modified.main, 1), |old| (old.create_revision, old.version + 1));
-        let kv = KeyValue { key, create_revision, mod_revision: modified.main, version, value, lease };
-        let record = kv.encode();
-        let info = VersionInfo { create_revision, modified, version, lease, record_len: record.len() as u64 };
-        self.write_version(key, &info, &record, old.as_ref())?;
-        let created = create_revision == modified.main;
+        let (mut record, mut created) = (Vec::new(), false);
+        let (old, left) = self.txn.update(LIVE, key, |row, out| {
+            let old = row.map(|row| decode_live_row(key, row)).transpose()?;
+            if old.is_some_and(|old| old.info.modified >= modified) {
+                return Err(corrupt(LIVE, key, "its version is newer than the current revision"));
+            }
+            let (create_revision, version) = old.map_or((modified.main, 1), |old| {
+                (old.info.create_revision, old.info.version.saturating_add(1))
+            });
+            created = create_revision == modified.main;
+            let kv = KeyValue { key, create_revision, mod_revision: modified.main, version, value, lease };
+            record = kv.encode();
+            let record_len = record.len() as u64;
+            let info = VersionInfo { create_revision, modified, version, lease, record_len };
+            Ok::<_, MvccError>((old, live::replace(info, old.as_ref(), out)))
+        })?;
+        self.write_record(key, modified, &record, lease, old.as_ref(), left)?;
         self.note(Change::put(Bytes::from(record), key.len(), created));
         Ok(())
     }
 
     /// Deletes a living key; `event` is the `KeyValue` of the event.
-    pub(super) fn delete_one(
-        &mut self,
-        key: &[u8],
-        old: &VersionInfo,
-        event: Bytes,
-    ) -> Result<(), MvccError> {
+    pub(super) fn delete_one(&mut self, key: &[u8], old: &LiveRow, event: Bytes) -> Result<(), MvccError> {
         let at = self.next_revision();
         // The event is the record with the revision behind it.
         let record = &event[..key_span(key.len()).end];
@@ -168,37 +172,79 @@ impl ApplyTxn {
         self.open.as_mut().expect("a change was just written in it").changes.push(change);
     }
 
-    /// The rows of a put; `old` is the living version that it supersedes.
+    /// The rows of a version that was written elsewhere.
     pub(super) fn write_version(
         &mut self,
         key: &[u8],
         info: &VersionInfo,
         record: &[u8],
-        old: Option<&VersionInfo>,
     ) -> Result<(), MvccError> {
-        self.txn.put(RECORDS, &RecordKey::put(info.modified).encode(), record)?;
-        if let Some(old) = old {
-            self.supersede(key, old, info.modified, false)?;
-        }
-        live::encode(info, &mut self.scratch.value);
-        self.txn.put(LIVE, key, &self.scratch.value)?;
-        let old_lease = old.map_or(0, |old| old.lease);
-        leases::move_key(&mut self.txn, key, old_lease, info.lease, &mut self.scratch.key)
+        let (old, left) = self.txn.update(LIVE, key, |row, out| {
+            let old = row.map(|row| decode_live_row(key, row)).transpose()?;
+            Ok::<_, MvccError>((old, live::replace(*info, old.as_ref(), out)))
+        })?;
+        self.write_record(key, info.modified, record, info.lease, old.as_ref(), left)
     }
 
-    /// The rows of a deletion at `at`; `old` is the living version that it supersedes.
+    /// All rows of a version but that of LIVE. `old` is the row that was there before, `left` what the new one could
+    /// not take along of its newest version.
+    fn write_record(
+        &mut self,
+        key: &[u8],
+        modified: Revision,
+        record: &[u8],
+        lease: i64,
+        old: Option<&LiveRow>,
+        left: Option<VersionInfo>,
+    ) -> Result<(), MvccError> {
+        self.txn.put(RECORDS, &RecordKey::put(modified).encode(), record)?;
+        if let Some(old) = old {
+            self.keep_previous(key, old)?;
+        }
+        if let Some(left) = left {
+            self.supersede(key, &left, modified, false)?;
+        }
+        let old_lease = old.map_or(0, |old| old.info.lease);
+        leases::move_key(&mut self.txn, key, old_lease, lease, &mut self.scratch.key)
+    }
+
+    /// The rows of a deletion at `at`; `old` is the row of the living version that it supersedes.
     pub(super) fn write_tombstone(
         &mut self,
         key: &[u8],
         at: Revision,
         record: &[u8],
-        old: Option<&VersionInfo>,
+        old: Option<&LiveRow>,
     ) -> Result<(), MvccError> {
         self.txn.put(RECORDS, &RecordKey::tombstone(at).encode(), record)?;
         let Some(old) = old else { return Ok(()) };
-        self.supersede(key, old, at, true)?;
+        self.keep_previous(key, old)?;
+        self.supersede(key, &old.info, at, true)?;
         self.txn.delete(LIVE, key)?;
-        leases::move_key(&mut self.txn, key, old.lease, 0, &mut self.scratch.key)
+        leases::move_key(&mut self.txn, key, old.info.lease, 0, &mut self.scratch.key)
+    }
+
+    /// Moves the version before that a row of LIVE carries to HISTORY, as the row goes or changes.
+    fn keep_previous(&mut self, key: &[u8], row: &LiveRow) -> Result<(), MvccError> {
+        match row.previous {
+            Some(previous) if self.has_record(&row.info, &previous)? => {
+                self.supersede(key, &previous, row.info.modified, false)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether compaction has left the record of a version that `by` superseded. Only while a compaction is under way
+    /// the record itself must be asked for.
+    pub(super) fn has_record(&self, by: &VersionInfo, version: &VersionInfo) -> Result<bool, MvccError> {
+        if by.modified.main > self.position.scheduled {
+            return Ok(true);
+        }
+        if by.modified.main <= self.position.finished {
+            return Ok(false);
+        }
+        let record = RecordKey::put(version.modified).encode();
+        Ok(self.txn.get(RECORDS, &record)?.is_some())
     }
 
     fn supersede(

@@ -49,7 +49,8 @@ impl View {
         }
     }
 
-    /// Compares the trees with each other, row by row, and names what does not fit. It reads the whole file.
+    /// Compares the trees with each other, row by row, and names what does not fit. It reads all of this state, and pins
+    /// it meanwhile: see [`super::Store::check`] for a store that goes on.
     pub fn check(&self) -> Result<MvccReport, MvccError> {
         check::check(&self.reader(), self.position)
     }

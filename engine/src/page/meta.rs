@@ -153,6 +153,15 @@ impl Meta {
                 self.high_water
             ));
         }
+        for (n, tree) in self.trees.iter().enumerate() {
+            if tree.name.is_empty() || self.trees[..n].iter().any(|other| other.name == tree.name) {
+                return MetaSlot::Damaged(format!("tree {} has no name of its own: {:?}", n + 1, tree.name));
+            }
+        }
+        let roots = self.trees.iter().map(|tree| &tree.root).chain([&self.free]);
+        if roots.into_iter().any(|root| root.depth > 0 && !(first..self.high_water).contains(&root.page)) {
+            return MetaSlot::Damaged("the root of a tree lies outside the pages in use".to_owned());
+        }
         MetaSlot::Valid(Box::new(self))
     }
 }
@@ -232,6 +241,10 @@ mod tests {
             |m: &mut Meta| m.page_size = 1 << 30,
             |m: &mut Meta| m.high_water = 1,
             |m: &mut Meta| m.high_water = u64::MAX,
+            |m: &mut Meta| m.trees[0].root.page = 100,
+            |m: &mut Meta| m.free.page = 1,
+            |m: &mut Meta| m.trees[1].name = m.trees[0].name.clone(),
+            |m: &mut Meta| m.trees[1].name.clear(),
         ] {
             let mut meta = example();
             change(&mut meta);

@@ -8,6 +8,7 @@ mod buf;
 mod header;
 mod meta;
 mod node;
+mod prefetch;
 mod run;
 mod search;
 mod split;
@@ -19,6 +20,7 @@ pub(crate) use meta::{
     TREE_NAME_BYTES, looks_like_bbolt,
 };
 pub(crate) use node::{Child, LeafCell, Node, Separator, Stored};
+pub(crate) use prefetch::{prefetch, prefetch_lines};
 pub(crate) use run::{RunRef, build_run, read_run, run_pages};
 pub(crate) use search::LongKeys;
 
@@ -120,6 +122,12 @@ pub(crate) fn checksum(bytes: &[u8]) -> u64 {
 /// Length of what two keys have in common at the front.
 pub(crate) fn common_prefix(a: &[u8], b: &[u8]) -> usize {
     a.iter().zip(b).take_while(|(x, y)| x == y).count()
+}
+
+/// The shortest string above `high` and not above `low`, which comes behind it: what divides two pages. `None` for the
+/// empty key, which comes behind nothing.
+pub(crate) fn shortest_between(high: &[u8], low: &[u8]) -> Option<Vec<u8>> {
+    low.get(..=common_prefix(high, low).min(low.len().checked_sub(1)?)).map(<[u8]>::to_vec)
 }
 
 /// The first four bytes of `rest` as a number that sorts as they do; what is missing counts as zero.

@@ -24,8 +24,8 @@
 use smallvec::{SmallVec, smallvec};
 
 use super::{
-    Checked, Fault, Geometry, HEADER_BYTES, KEY_HEAD_BYTES, Kind, PLACE_BYTES, RunRef, SLOT_BYTES, u16_at,
-    u32_at, u64_at,
+    Checked, Fault, Geometry, HEADER_BYTES, KEY_HEAD_BYTES, Kind, PLACE_BYTES, RunRef, SLOT_BYTES, prefetch,
+    prefetch_lines, u16_at, u32_at, u64_at,
 };
 
 pub(super) const IN_RUN: u16 = 0x8000;
@@ -216,6 +216,27 @@ impl<'a> Node<'a> {
         match u16_at(self.bytes, HEADER_BYTES + count * KEY_HEAD_BYTES + i * PLACE_BYTES) {
             Some(place) if i < count => Ok(place as usize),
             _ => Err(self.fault("a slot lies outside it")),
+        }
+    }
+
+    /// Asks for the cells, as far as they stand in the slots that a page of the usual size has.
+    #[inline]
+    pub(crate) fn prefetch_cells(self) {
+        const MOST: usize = 128;
+        let count = self.count();
+        let start = HEADER_BYTES + count * KEY_HEAD_BYTES;
+        if let Some(places) = self.bytes.get(start..start + count.min(MOST) * PLACE_BYTES) {
+            for place in places.as_chunks::<PLACE_BYTES>().0 {
+                prefetch(self.bytes, u16::from_le_bytes(*place) as usize);
+            }
+        }
+    }
+
+    /// Asks for the first lines of the cell in slot `i`, if there is one.
+    #[inline]
+    pub(crate) fn prefetch_cell(self, i: usize, lines: usize) {
+        if let Ok(at) = self.place(i) {
+            prefetch_lines(self.bytes.get(at..).unwrap_or_default(), lines);
         }
     }
 

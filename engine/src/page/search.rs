@@ -6,7 +6,7 @@
 
 use std::cmp::Ordering;
 
-use super::{Checked, KEY_HEAD_BYTES, Node, RunRef, Separator, key_head};
+use super::{Checked, KEY_HEAD_BYTES, LeafCell, Node, RunRef, Separator, key_head};
 
 /// Whoever can fetch the whole of a long key.
 pub(crate) trait LongKeys {
@@ -14,7 +14,7 @@ pub(crate) trait LongKeys {
     fn long_key(&self, tree: u8, run: &RunRef) -> Checked<&[u8]>;
 }
 
-impl Node<'_> {
+impl<'a> Node<'a> {
     /// The first slot whose key is at or after `key`, and whether it is equal. Slots without a key (the
     /// first of a branch) do not take part.
     #[inline]
@@ -24,7 +24,7 @@ impl Node<'_> {
             return Ok((first, false));
         }
         let slot = match key.get(self.prefix_bytes()..) {
-            Some(rest) => match self.search(first, count, key, rest, keys)? {
+            Some(rest) => match self.search(first, key, rest, keys)? {
                 (slot, true) => return Ok((slot, true)),
                 (slot, false) => slot,
             },
@@ -41,21 +41,11 @@ impl Node<'_> {
         })
     }
 
-    /// Searches the slots from `low` to `high` for a key that is taken to have the page's prefix, and goes on
-    /// with `rest`.
+    /// Searches the slots from `first` on for a key that is taken to have the page's prefix, and goes on with
+    /// `rest`.
     #[inline]
-    fn search(
-        self,
-        mut low: usize,
-        mut high: usize,
-        key: &[u8],
-        rest: &[u8],
-        keys: &impl LongKeys,
-    ) -> Checked<(usize, bool)> {
-        let (from, head) = (low, key_head(rest));
-        let heads = self.heads()?.get(low..high).ok_or_else(|| self.fault("its slots lie outside it"))?;
-        let (less, equal) = count_heads(heads, head);
-        (low, high) = (from + less, from + less + equal);
+    fn search(self, first: usize, key: &[u8], rest: &[u8], keys: &impl LongKeys) -> Checked<(usize, bool)> {
+        let (mut low, mut high) = self.slots_of_head(first, rest)?;
         while low < high {
             let middle = usize::midpoint(low, high);
             match compare(self.tree(), self.inline_key_at(self.place(middle)?)?, key, keys)? {
@@ -67,15 +57,43 @@ impl Node<'_> {
         Ok((low, false))
     }
 
-    /// The slot of `key` in a leaf, if it has it. Looks at one cell less than [`Node::lower_bound`]: whether
-    /// the prefix is equal shows when the whole key is compared, and if it is not, any slot is wrong.
+    /// The slots from `first` on whose heads are that of `rest`: the first one, and the one behind the last.
     #[inline]
-    pub(crate) fn find(self, key: &[u8], keys: &impl LongKeys) -> Checked<Option<usize>> {
-        let Some(rest) = key.get(self.prefix_bytes()..) else {
-            return Ok(None);
-        };
-        let (slot, equal) = self.search(0, self.count(), key, rest, keys)?;
-        Ok(equal.then_some(slot))
+    fn slots_of_head(self, first: usize, rest: &[u8]) -> Checked<(usize, usize)> {
+        let heads = self.heads()?.get(first..).ok_or_else(|| self.fault("its slots lie outside it"))?;
+        let (less, equal) = count_heads(heads, key_head(rest));
+        Ok((first + less, first + less + equal))
+    }
+
+    /// The slots of a leaf that alone may hold `key`: the first one, and the one behind the last. Whether the
+    /// key has the page's prefix is not looked at: that shows when the whole key is compared.
+    #[inline]
+    pub(crate) fn slots_for(self, key: &[u8]) -> Checked<(usize, usize)> {
+        match key.get(self.prefix_bytes()..) {
+            Some(rest) => self.slots_of_head(0, rest),
+            None => Ok((0, 0)),
+        }
+    }
+
+    /// The entry of `key` in a leaf, if it is in one of the slots that [`Node::slots_for`] names.
+    #[inline]
+    pub(crate) fn find_among(
+        self,
+        (mut low, mut high): (usize, usize),
+        key: &[u8],
+        keys: &impl LongKeys,
+    ) -> Checked<Option<LeafCell<'a>>> {
+        while low < high {
+            let middle = usize::midpoint(low, high);
+            let cell = self.entry(middle)?;
+            let stored = Separator { inline: cell.inline, long: cell.long() };
+            match compare(self.tree(), stored, key, keys)? {
+                Ordering::Less => low = middle + 1,
+                Ordering::Greater => high = middle,
+                Ordering::Equal => return Ok(Some(cell)),
+            }
+        }
+        Ok(None)
     }
 
     /// The child of a branch whose keys include `key`.
@@ -86,23 +104,29 @@ impl Node<'_> {
     }
 }
 
-/// How many of the ascending heads are less than `head`, and how many are equal to it. Up to some number
-/// they are all looked at: without a branch to mispredict, several at a time, and with all of their cache
-/// lines on the way at once, this is faster than halving.
+/// How many of the ascending heads are less than `head`, and how many are equal to it.
+///
+/// Halving would wait for one cache line after the other and mispredict every other turn. So the last head of
+/// every block is looked at, which asks for all lines at once and takes no branch, and then every head of one
+/// block. The last block is moved forward to be a whole one.
 #[inline]
 fn count_heads(heads: &[[u8; KEY_HEAD_BYTES]], head: u32) -> (usize, usize) {
-    const ALL: usize = 128;
+    const BLOCK: usize = 8;
+    /// More heads than this, which only large pages have, are halved first.
+    const ALL: usize = 256;
     let value = |bytes: &[u8; KEY_HEAD_BYTES]| u32::from_le_bytes(*bytes);
-    if heads.len() > ALL {
-        let less = heads.partition_point(|h| value(h) < head);
-        return (less, heads[less..].partition_point(|h| value(h) == head));
-    }
-    let (mut less, mut equal) = (0_u32, 0_u32);
-    for bytes in heads {
-        less += u32::from(value(bytes) < head);
-        equal += u32::from(value(bytes) == head);
-    }
-    (less as usize, equal as usize)
+    let less = if heads.len() > ALL {
+        heads.partition_point(|h| value(h) < head)
+    } else if let Some(last) = heads.len().checked_sub(BLOCK) {
+        let ends = heads.as_chunks::<BLOCK>().0.iter().map(|block| &block[BLOCK - 1]);
+        let blocks: usize = ends.map(|end| usize::from(value(end) < head)).sum();
+        let from = last.min(blocks * BLOCK);
+        let block = heads[from..].first_chunk::<BLOCK>().expect("the last block begins at `last`");
+        from + block.iter().map(|h| u32::from(value(h) < head)).sum::<u32>() as usize
+    } else {
+        heads.iter().map(|h| usize::from(value(h) < head)).sum()
+    };
+    (less, heads[less..].iter().take_while(|h| value(h) == head).count())
 }
 
 /// Compares a stored key with `key`.

@@ -18,6 +18,8 @@ pub struct Cursor<'a> {
     view: TreeView<'a>,
     stamp: StampFn,
     place: Place,
+    /// Whether what comes after the leaf has been asked for: not before the first step.
+    ahead: bool,
     /// `stack[level]` is the page at that level on the way from the root, and a slot of it.
     stack: [Option<Frame<'a>>; DEPTH_LIMIT],
 }
@@ -37,7 +39,7 @@ struct Frame<'a> {
 
 impl<'a> Cursor<'a> {
     pub(super) fn new(view: TreeView<'a>, stamp: StampFn) -> Self {
-        Self { view, stamp, place: Place::Start, stack: [None; DEPTH_LIMIT] }
+        Self { view, stamp, place: Place::Start, ahead: false, stack: [None; DEPTH_LIMIT] }
     }
 
     /// Goes to the first entry at or after `key`, or past the end.
@@ -72,6 +74,9 @@ impl<'a> Cursor<'a> {
         match self.place {
             Place::Start => self.seek_first(),
             Place::Entry => {
+                if !self.ahead {
+                    self.look_ahead(|slot| slot.checked_add(1));
+                }
                 if let Some(frame) = &mut self.stack[0] {
                     frame.slot += 1;
                 }
@@ -85,7 +90,12 @@ impl<'a> Cursor<'a> {
     pub fn prev(&mut self) -> Result<(), EngineError> {
         match self.place {
             Place::Start => Ok(()),
-            Place::Entry => self.run(Self::step_back),
+            Place::Entry => {
+                if !self.ahead {
+                    self.look_ahead(|slot| slot.checked_sub(1));
+                }
+                self.run(Self::step_back)
+            }
             Place::End => self.seek_last(),
         }
     }
@@ -149,6 +159,7 @@ impl<'a> Cursor<'a> {
     /// tree.
     fn find(&mut self, key: &[u8]) -> Checked<bool> {
         self.place = Place::End;
+        self.ahead = false;
         self.stack = [None; DEPTH_LIMIT];
         let Some((mut node, mut level)) = self.view.top()? else {
             return Ok(false);
@@ -171,6 +182,7 @@ impl<'a> Cursor<'a> {
         if let Some((node, level)) = self.view.top()? {
             self.down(node, level, |_| 0)?;
             self.place = Place::Entry;
+            self.look_ahead(|slot| slot.checked_add(1));
             self.forward()?;
         }
         Ok(())
@@ -182,6 +194,7 @@ impl<'a> Cursor<'a> {
         if let Some((node, level)) = self.view.top()? {
             self.down(node, level, |node| node.count().saturating_sub(1))?;
             self.place = if node.count() == 0 { Place::Start } else { Place::Entry };
+            self.look_ahead(|slot| slot.checked_sub(1));
         }
         Ok(())
     }
@@ -214,8 +227,27 @@ impl<'a> Cursor<'a> {
                 return Ok(());
             };
             self.down(node, level, |_| 0)?;
+            self.look_ahead(|slot| slot.checked_add(1));
         }
         Ok(())
+    }
+
+    /// Asks for all cells of the leaf, which lie in no order, and for the front of the leaf that comes after it:
+    /// so that a scan does not wait for each of them in turn. Done at the first step, and in each leaf that is
+    /// stepped into: whoever only seeks does not pay for it.
+    #[inline]
+    fn look_ahead(&mut self, after: impl Fn(usize) -> Option<usize>) {
+        self.ahead = true;
+        if let Some(leaf) = &self.stack[0] {
+            leaf.node.prefetch_cells();
+        }
+        if let Some(parent) = &self.stack[1]
+            && let Some(slot) = after(parent.slot)
+            && slot < parent.node.count()
+            && let Ok(page) = parent.node.child_page(slot)
+        {
+            self.view.reader.prefetch(page, 0);
+        }
     }
 
     fn leaf_is_done(&self) -> bool {
@@ -264,6 +296,7 @@ impl<'a> Cursor<'a> {
                 self.forget_below(level);
                 let child = self.view.descend(node, level, slot)?;
                 self.down(child, level - 1, |node| node.count().saturating_sub(1))?;
+                self.look_ahead(|slot| slot.checked_sub(1));
             }
             return Ok(());
         }

@@ -3,12 +3,11 @@
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 
-use arc_swap::ArcSwap;
 use parking_lot::{Condvar, Mutex};
 
 use super::dirty::Dirty;
 use super::pages::Pages;
-use super::readers::Readers;
+use super::readers::{Published, Readers, Seats};
 use super::relocate::{Mover, WORTH_IT, reserve};
 use super::repack::Repacker;
 use super::root::Root;
@@ -20,7 +19,7 @@ use crate::file::PageFile;
 
 /// A database: several trees in one file. Cloning it is cheap and gives the same database.
 #[derive(Clone)]
-pub struct Db(pub(super) Arc<Shared>);
+pub struct Db(pub(super) Arc<Shared>, Arc<Seats>);
 
 /// What everybody shares.
 pub(crate) struct Shared {
@@ -30,7 +29,7 @@ pub(crate) struct Shared {
     pub(super) places: Vec<usize>,
     /// Names of all trees in the file's table, with those that no spec names.
     pub(super) names: Vec<String>,
-    pub(super) published: ArcSwap<Root>,
+    pub(super) published: Published,
     pub(super) readers: Readers,
     pub(super) durable: Mutex<Durable>,
     /// Held by the one checkpoint at a time.
@@ -129,12 +128,12 @@ impl Db {
         let mut repacker = Repacker::default();
         repacker.note(&parts.root.trees);
         let writer = Writer { dirty, space: parts.space, mover: Mover::default(), repacker };
-        Self(Arc::new(Shared {
+        let shared = Shared {
             pages: parts.pages,
             specs: parts.specs,
             places: parts.places,
             names: parts.names,
-            published: ArcSwap::from_pointee(parts.root),
+            published: Published::new(parts.root),
             readers: Readers::new(),
             durable: Mutex::new(parts.durable),
             checkpointing: Mutex::new(()),
@@ -145,7 +144,8 @@ impl Db {
             limit_bytes: parts.limit_bytes,
             hurry: AtomicBool::new(false),
             observer: OnceLock::new(),
-        }))
+        };
+        Self(Arc::new(shared), Arc::new(Seats::new()))
     }
 
     /// Has `observer` told when the writer's turn is taken by something other than a write transaction. Only the first
@@ -156,7 +156,14 @@ impl Db {
 
     /// Pins the newest published root.
     pub fn snapshot(&self) -> Snapshot {
-        Snapshot::new(Arc::clone(&self.0))
+        Snapshot::new(&self.0, &self.1)
+    }
+
+    /// Tells what time it is: a number that only grows, in whatever unit (milliseconds, say). The engine has no
+    /// clock; snapshots remember the tick at which they were taken, and [`DbStats::oldest_reader_tick`] tells
+    /// the oldest one's.
+    pub fn set_tick(&self, tick: u64) {
+        self.0.readers.set_tick(tick);
     }
 
     /// Begins the write transaction, waiting until the one before it is over. A thread that already has one
@@ -173,14 +180,24 @@ impl Db {
     }
 
     /// Walks over everything and tells what is wrong: structure, checksums, counts and stamps, and whether
-    /// every page is used exactly once or free. Writes can go on meanwhile.
+    /// every page is used exactly once or free; and whether the meta pages are whole. Writes can go on meanwhile.
     pub fn check(&self) -> CheckReport {
         let (snapshot, space) = {
             // While the writer is here, the newest root and the free pages fit together.
             let turn = self.0.take_turn();
             (self.snapshot(), turn.space.clone())
         };
-        crate::check::check(&self.0, &snapshot, &space)
+        let mut report = crate::check::check(&self.0, &snapshot, &space);
+        self.0.check_meta_pages(&mut report);
+        report
+    }
+
+    /// Names of the trees that hold something and that no spec names: a later release's.
+    pub(crate) fn unknown_trees(&self) -> Vec<String> {
+        let root = self.0.published.load_full();
+        let trees = self.0.names.iter().zip(&root.trees).enumerate();
+        let unknown = trees.filter(|(place, (_, root))| root.depth > 0 && !self.0.places.contains(place));
+        unknown.map(|(_, (name, _))| name.clone()).collect()
     }
 
     /// Figures, without a walk.
@@ -200,7 +217,8 @@ impl Db {
             page_size: shared.pages.geometry.size as u32,
             readers: pinned.len() as u64,
             oldest_reader_txn: pinned.iter().min().copied(),
-            published_txn: shared.published.load().txn,
+            oldest_reader_tick: shared.readers.oldest_tick(),
+            published_txn: shared.published.load_full().txn,
             durable_txn: durable.txn,
             durable_mark: durable.mark,
             published_bytes_since_checkpoint: figures.published_bytes,
@@ -255,8 +273,13 @@ impl Shared {
     /// Tells everybody how the file stands after the writer has done something.
     pub(super) fn tell(&self, writer: &Writer, published_bytes: u64) -> Result<(), EngineError> {
         let (space, durable) = (&writer.space, *self.durable.lock());
-        let roots = [Some(durable.checkpoint.txn), durable.under_way].into_iter().flatten();
-        let held_by_durable = roots.map(|txn| space.pages_waiting_for(txn)).sum();
+        let waiting = |roots: &[u64]| roots.iter().map(|&txn| space.pages_waiting_for(txn)).sum::<u64>();
+        let mut readers = self.readers.pinned();
+        readers.sort_unstable();
+        readers.dedup();
+        readers.retain(|&txn| txn != durable.checkpoint.txn && Some(txn) != durable.under_way);
+        let held_by_durable =
+            waiting(&[durable.checkpoint.txn]) + durable.under_way.map_or(0, |txn| waiting(&[txn]));
         // A few intervals without need make free pages a surplus.
         let (surplus, reserve) = (space.surplus(false), reserve(space));
         let enough = WORTH_IT * reserve;
@@ -269,7 +292,7 @@ impl Shared {
             free_pages: space.free_pages(),
             published_bytes: figures.published_bytes + published_bytes,
             held_by_durable,
-            held_by_readers: space.held_pages().saturating_sub(held_by_durable),
+            held_by_readers: waiting(&readers),
             surplus,
             wants_checkpoint: unsettled || can_be_cut || space.own_page_moves,
         };

@@ -8,14 +8,27 @@ use crate::error::{Corruption, EngineError};
 use crate::file::{FileError, PageFile};
 use crate::page::{
     Checked, Child, FREE_TREE, Fault, FaultKind, Geometry, LongKeys, Node, RunRef, UNPLACED, checksum,
-    read_run,
+    prefetch_lines, read_run,
 };
+
+/// Lines of a page that are asked for when it is visited: header, heads and places of a leaf of some fifty
+/// entries, and of a branch of some ninety children. They are needed one after the other.
+const LEAF_HEAD_LINES: usize = 5;
+/// See [`LEAF_HEAD_LINES`].
+const BRANCH_HEAD_LINES: usize = 9;
+
+/// Asks for the part of a page that a search goes through first.
+#[inline]
+fn prefetch_front(page: &[u8], level: u8) {
+    prefetch_lines(page, if level == 0 { LEAF_HEAD_LINES } else { BRANCH_HEAD_LINES });
+}
 
 /// The pages of one file.
 pub(crate) struct Pages {
     pub(crate) file: Arc<dyn PageFile>,
     pub(crate) geometry: Geometry,
     shift: u32,
+    first_page: u64,
     pub(super) verified: Verified,
     /// Names of the trees, by number less one.
     names: Vec<String>,
@@ -36,6 +49,7 @@ impl Pages {
             file,
             geometry,
             shift,
+            first_page: geometry.first_page(),
             verified: Verified::new(reserve_bytes >> shift),
             names,
             #[cfg(test)]
@@ -61,7 +75,7 @@ impl Pages {
     pub(crate) fn raw(&self, page: u64, pages: u64) -> Checked<&[u8]> {
         let bytes = pages.checked_mul(1 << self.shift);
         match (self.offset(page), bytes) {
-            (Some(offset), Some(bytes)) if page >= self.geometry.first_page() => {
+            (Some(offset), Some(bytes)) if page >= self.first_page => {
                 self.file.bytes(offset, bytes as usize).map_err(|_| self.outside(page))
             }
             _ => Err(self.outside(page)),
@@ -84,7 +98,9 @@ impl Pages {
     /// A leaf or branch of the file, compared with the parent's checksum when it is first touched.
     #[inline]
     pub(crate) fn node(&self, tree: u8, level: u8, child: &Child) -> Checked<Node<'_>> {
-        let node = Node::of(self.raw(child.page, 1)?)?;
+        let bytes = self.raw(child.page, 1)?;
+        prefetch_front(bytes, level);
+        let node = Node::of(bytes)?;
         node.expect(tree, level, child.page)?;
         if !self.verified.contains(child.page) {
             self.verify(child, node)?;
@@ -172,6 +188,17 @@ impl<'a> Reader<'a> {
         match self.dirty {
             Some(dirty) => Ok(dirty.page(child.page)?.node()),
             None => Err(Fault::page(child.page, "its number lies outside every file")),
+        }
+    }
+
+    /// Asks for the front of a page that will be visited soon. One that lies outside the file is left to the
+    /// visit to tell of.
+    #[inline]
+    pub(crate) fn prefetch(self, page: u64, level: u8) {
+        if page & UNPLACED == 0
+            && let Ok(bytes) = self.pages.raw(page, 1)
+        {
+            prefetch_front(bytes, level);
         }
     }
 

@@ -5,6 +5,9 @@ use super::root::TreeRoot;
 use crate::error::EngineError;
 use crate::page::{Checked, Fault, LeafCell, Node, Stored};
 
+/// Lines of an entry that are asked for when it has been found: key and value of a usual record.
+pub(super) const ENTRY_LINES: usize = 6;
+
 /// One tree, as a snapshot or a transaction sees it.
 #[derive(Clone, Copy)]
 pub(crate) struct TreeView<'a> {
@@ -50,8 +53,10 @@ impl<'a> TreeView<'a> {
             node = self.descend(node, level, node.child_for(key, &self.reader)?)?;
             level -= 1;
         }
-        match node.find(key, &self.reader)? {
-            Some(i) => self.value(&node.entry(i)?).map(Some),
+        let slots = node.slots_for(key)?;
+        node.prefetch_cell(slots.0, ENTRY_LINES);
+        match node.find_among(slots, key, &self.reader)? {
+            Some(cell) => self.value(&cell).map(Some),
             None => Ok(None),
         }
     }

@@ -15,6 +15,7 @@
 use super::db::{Db, Shared};
 use super::pages::{Pages, Reader};
 use super::root::{DEPTH_LIMIT, TreeRoot};
+use crate::check::CheckReport;
 use crate::error::{Corruption, EngineError};
 use crate::page::{
     Checked, Child, FREE_TREE, Fault, META_BYTES, META_OFFSETS, Meta, MetaSlot, Node, RunRef, Stored,
@@ -97,14 +98,7 @@ impl Shared {
         let meta = match self.read_meta(durable.meta, durable.checkpoint.txn) {
             Ok(meta) => meta,
             Err(what) => {
-                step.faults.push(Corruption {
-                    file: self.pages.file.name(),
-                    page: META_OFFSETS[durable.meta] / self.pages.geometry.size as u64,
-                    tree: "(meta page)".to_owned(),
-                    what,
-                    from: None,
-                    to: None,
-                });
+                step.faults.push(self.meta_fault(durable.meta, what));
                 *place = ScrubPlace { stage: Stage::Tree(0), key: Vec::new() };
                 return;
             }
@@ -119,6 +113,37 @@ impl Shared {
         match walk.tree(&meta.free, &place.key) {
             Some(key) => place.key = key,
             None => *place = ScrubPlace { stage: Stage::Tree(0), key: Vec::new() },
+        }
+    }
+
+    /// Looks at both meta pages, for a check. Waits for a checkpoint that is under way.
+    pub(super) fn check_meta_pages(&self, report: &mut CheckReport) {
+        let _no_checkpoint = self.checkpointing.lock();
+        let durable = *self.durable.lock();
+        if let Err(what) = self.read_meta(durable.meta, durable.checkpoint.txn) {
+            report.faults.push(self.meta_fault(durable.meta, what));
+        }
+        let bytes = self.pages.file.bytes(META_OFFSETS[1 - durable.meta], META_BYTES);
+        report.older_meta = match bytes.map(Meta::decode) {
+            Ok(MetaSlot::Valid(meta)) if meta.txn < durable.checkpoint.txn => None,
+            Ok(MetaSlot::Valid(meta)) => {
+                Some(format!("it holds transaction {}, which is not older", meta.txn))
+            }
+            Ok(MetaSlot::Damaged(what)) => Some(what),
+            Ok(MetaSlot::Newer(version)) => Some(format!("it has format version {version}")),
+            Ok(MetaSlot::Foreign) => Some("it does not begin with the magic number".to_owned()),
+            Err(e) => Some(e.to_string()),
+        };
+    }
+
+    fn meta_fault(&self, slot: usize, what: String) -> Corruption {
+        Corruption {
+            file: self.pages.file.name(),
+            page: META_OFFSETS[slot] / self.pages.geometry.size as u64,
+            tree: "(meta page)".to_owned(),
+            what,
+            from: None,
+            to: None,
         }
     }
 

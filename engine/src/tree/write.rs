@@ -28,6 +28,8 @@ pub struct WriteTxn {
     pub(super) freed: Vec<Freed>,
     pub(super) failed: Option<EngineError>,
     publishing: bool,
+    /// A buffer for values.
+    value: Vec<u8>,
 }
 
 pub(super) const HAS_WRITER: &str = "a transaction has the writer for as long as it lives";
@@ -37,7 +39,13 @@ impl WriteTxn {
         let base = shared.published.load_full();
         let root = Root { txn: base.txn + 1, ..Root::clone(&base) };
         let failed = shared.poisoned();
-        Self { shared, writer: Some(writer), base, root, freed: Vec::new(), failed, publishing: false }
+        let writer = Some(writer);
+        Self { shared, writer, base, root, freed: Vec::new(), failed, publishing: false, value: Vec::new() }
+    }
+
+    /// Pages of the file that its changes have replaced so far: what it has cost, as far as that does not depend on time.
+    pub fn changed_pages(&self) -> usize {
+        self.freed.len()
     }
 
     /// Number that this transaction will be published under.
@@ -54,6 +62,25 @@ impl WriteTxn {
             return Err(EngineError::ValueTooLong { bytes: value.len(), limit: VALUE_LIMIT });
         }
         self.change(tree, key, |edit| edit.put(key, value))
+    }
+
+    /// Inserts the entry or replaces its value by what `change` makes of the value that is there: it is given that
+    /// one and writes the new one into an empty buffer. Costs one descent, where a get and a put cost two. An error
+    /// of `change` changes nothing.
+    pub fn update<R, E: From<EngineError>>(
+        &mut self,
+        tree: TreeId,
+        key: &[u8],
+        change: impl FnOnce(Option<&[u8]>, &mut Vec<u8>) -> Result<R, E>,
+    ) -> Result<R, E> {
+        if key.len() > KEY_LIMIT {
+            return Err(EngineError::KeyTooLong { bytes: key.len(), limit: KEY_LIMIT }.into());
+        }
+        let mut value = std::mem::take(&mut self.value);
+        value.clear();
+        let answer = self.change(tree, key, |edit| edit.update(key, &mut value, change));
+        self.value = value;
+        answer?
     }
 
     /// Removes the entry; false when there is none.
@@ -178,6 +205,15 @@ impl Drop for WriteTxn {
 impl TreeRead for WriteTxn {
     fn get(&self, tree: TreeId, key: &[u8]) -> Result<Option<&[u8]>, EngineError> {
         self.view(tree).get(key)
+    }
+
+    fn get_each<'s, K: AsRef<[u8]>>(
+        &'s self,
+        tree: TreeId,
+        keys: &[K],
+        found: impl FnMut(usize, Option<&'s [u8]>),
+    ) -> Result<(), EngineError> {
+        self.view(tree).get_each(keys, found)
     }
 
     fn cursor(&self, tree: TreeId) -> Cursor<'_> {

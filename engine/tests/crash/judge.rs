@@ -25,7 +25,8 @@ pub enum Verdict {
     Faults { mark: u64, faults: usize },
 }
 
-fn open(file: &Arc<MemFile>, page_size: usize, min_mark: u64) -> Result<Db, OpenError> {
+/// Opens a file as a server would.
+pub fn open(file: &Arc<MemFile>, page_size: usize, min_mark: u64) -> Result<Db, OpenError> {
     let options = DbOptions { min_mark, ..options(page_size as u32) };
     Db::open(Arc::clone(file) as Arc<dyn PageFile>, SPECS, options)
 }

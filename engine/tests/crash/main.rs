@@ -35,6 +35,8 @@ mod image;
 mod judge;
 mod mutants;
 mod scale;
+#[path = "../common/seal.rs"]
+mod seal;
 mod store;
 mod story;
 

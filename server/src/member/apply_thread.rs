@@ -34,8 +34,9 @@ pub(super) struct CompactionPace {
     pub(super) pause: Duration,
 }
 
-/// Rows of one step at the most: scattered rows cost a page each, and a step holds up the writes behind it.
-const MAX_STEP_ROWS: usize = 128;
+/// Rows of one step at the most: a step holds up the writes behind it. Where the rows are scattered and cost pages of
+/// their own, the step ends earlier by itself.
+const MAX_STEP_ROWS: usize = 1000;
 
 /// Pause before a step that found its rows held by a long read is tried again.
 const HELD_PAUSE: Duration = Duration::from_millis(20);

@@ -1,8 +1,8 @@
 //! The thread that hashes what a compaction is about to remove.
 //!
 //! etcd hashes it in the loop that removes it, under the lock of every write. Here the hash is a walk of its own, over
-//! published states; it holds back the removal until it is through, and no write. It rests as long as it works, so that
-//! it never takes more than half a core from the requests.
+//! published states; it holds back the removal of what it has not passed, and no write. It rests half as long as it
+//! works, so that it leaves something of its core to the requests.
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -74,7 +74,7 @@ fn run(waiting: &Receiver<HashWalk>, shared: &Shared) {
                     Err(TryRecvError::Disconnected) => return,
                 }
             }
-            std::thread::sleep(begun.elapsed());
+            std::thread::sleep(begun.elapsed() / 2);
         }
         drop(walk);
         if next.is_none() {

@@ -31,6 +31,9 @@ handles! {
         scrub_faults: IntCounter = counter("holdfast_engine_scrub_faults_total", "Damaged pages that the scrubber has found; the member stops at the first."),
         scrub_rounds: IntCounter = counter("holdfast_engine_scrub_rounds_total", "Rounds of the scrubber through the whole database."),
         scrub_last_round: IntGauge = gauge("holdfast_engine_scrub_last_round_timestamp_seconds", "Unix time at which the scrubber's last full round was complete; 0 after a start."),
+        long_reads: IntGauge = gauge("holdfast_engine_long_reads", "Reads in chunks (snapshots, hashes) that hold back physical compaction."),
+        oldest_long_read: IntGauge = gauge("holdfast_engine_oldest_long_read_seconds", "Age of the oldest of these reads; 0 when there is none."),
+        long_reads_ended: IntCounter = counter("holdfast_engine_long_reads_ended_total", "Reads in chunks that were ended because they passed their limit."),
     }
 }
 

@@ -235,6 +235,21 @@ async fn files_that_are_gone_are_not_replaced_by_empty_ones() {
     assert!(reason.contains("snap/db"), "{reason}");
 }
 
+/// As a later release would leave the file: its format version, and a checksum that is right.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_database_of_a_later_format_is_refused_by_name_and_left_alone() {
+    let (home, keys) = filled(100, true).await;
+    let mut bytes = fs::read(home.db()).unwrap();
+    let meta = &mut bytes[..4096];
+    meta[8] = 2;
+    let sum = xxhash_rust::xxh3::xxh3_64(&meta[..4088]);
+    meta[4088..].copy_from_slice(&sum.to_le_bytes());
+    fs::write(home.db(), &bytes).unwrap();
+    let reason = start(&home, &keys, "a later format").await.expect("it must be refused");
+    assert!(reason.contains("snap/db has format version 2") && reason.contains("a later one"), "{reason}");
+    assert!(fs::read(home.db()).unwrap() == bytes, "the file was written to");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_flipped_bit_in_the_database_is_never_served() {
     let (home, keys) = filled(4000, true).await;

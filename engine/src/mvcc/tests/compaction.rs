@@ -124,6 +124,31 @@ fn steps_are_bounded() {
     assert_eq!(records(&store), 100);
 }
 
+/// However many rows a step may look at, the pages that it changes are bounded.
+#[test]
+fn steps_are_bounded_by_the_pages_that_they_change() {
+    let store = TestStore::new();
+    let value = vec![b'v'; 300];
+    let mut txn = store.store.begin().unwrap();
+    for n in 0..12_000 {
+        txn.begin_revision();
+        txn.put(format!("k{}", n * 7 % 6000).as_bytes(), &value, 0).unwrap();
+        txn.end_revision();
+    }
+    txn.publish().unwrap();
+    store.compact(12_001).unwrap();
+    let (mut steps, mut done) = (0, false);
+    while !done {
+        let mut txn = store.store.begin().unwrap();
+        done = txn.compact_step(usize::MAX).unwrap() != CompactProgress::More;
+        assert!(txn.txn.changed_pages() < 600, "{} pages in a step", txn.txn.changed_pages());
+        txn.publish().unwrap();
+        steps += 1;
+    }
+    assert!(steps > 4, "the records lie in thousands of pages");
+    store.assert_clean();
+}
+
 /// A view that was pinned before a compaction reads on.
 #[test]
 fn a_pinned_view_is_not_disturbed() {
@@ -235,4 +260,62 @@ fn compaction_follows_the_last_walk_of_a_snapshot() {
     store.finish_compaction(3);
     assert_eq!(records(&store), 4);
     store.assert_clean();
+}
+
+/// A check in chunks meets a compaction half-way: what is missing between two chunks is no gap.
+#[test]
+fn a_check_goes_on_over_a_compaction() {
+    for chunks in 0..20 {
+        let store = TestStore::new();
+        for n in 0..20 {
+            store.put("a", &n.to_string());
+        }
+        let mut check = store.store.check_in_chunks();
+        for _ in 0..chunks {
+            if check.step().unwrap().is_some() {
+                break;
+            }
+        }
+        store.compact(15).unwrap();
+        store.finish_compaction(100);
+        let report = loop {
+            if let Some(report) = check.step().unwrap() {
+                break report;
+            }
+        };
+        assert!(report.is_clean(), "after {chunks} chunks: {:#?}", report.faults);
+    }
+}
+
+/// Keys change between the steps of a compaction: what it has removed must not come back as a row, what it has yet to
+/// remove must not be lost.
+#[test]
+fn keys_change_while_a_compaction_is_under_way() {
+    for steps in 0..9 {
+        let store = TestStore::new();
+        for value in ["1", "2"] {
+            for key in ["a", "b", "c"] {
+                store.put(key, value);
+            }
+        }
+        let target = store.put("d", "1");
+        store.compact(target).unwrap();
+        for _ in 0..steps {
+            let mut txn = store.store.begin().unwrap();
+            txn.compact_step(1).unwrap();
+            txn.publish().unwrap();
+        }
+        store.assert_clean();
+        store.put("a", "3");
+        store.delete("b");
+        store.write(|txn| {
+            txn.put(b"c", b"3", 0).unwrap();
+            txn.delete_range(b"c", b"", false).unwrap();
+        });
+        store.assert_clean();
+        store.finish_compaction(2);
+        store.assert_clean();
+        // a, b and c of the second round, a of the third, two deletions, d, and c of the third before its deletion.
+        assert_eq!(records(&store), 8, "after {steps} steps");
+    }
 }

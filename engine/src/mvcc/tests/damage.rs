@@ -5,7 +5,8 @@ use crate::mvcc::trees::{HISTORY, LEASE_KEYS, LIVE, META, RECORDS};
 use crate::mvcc::{MvccError, MvccFault, RangeQuery, RecordKey, Revision, meta};
 use crate::tree::{TreeRead, WriteTxn};
 
-/// `a` put at 2 and 3 (lease 9), `b` put at 4 and deleted at 5, `c` put at 6.
+/// `a` put at 2, 3 and 7 (lease 9), `b` put at 4 and deleted at 5, `c` put at 6. So HISTORY has `a` of 2 and `b` of 4,
+/// and the row of `a` in LIVE has that of 3 as the version before.
 fn sound() -> TestStore {
     let store = TestStore::new();
     store.put("a", "1");
@@ -13,6 +14,7 @@ fn sound() -> TestStore {
     store.put("b", "1");
     store.delete("b");
     store.put("c", "1");
+    store.write(|txn| txn.put(b"a", b"3", 9).unwrap());
     store.assert_clean();
     store
 }
@@ -33,6 +35,7 @@ fn faults(damage: impl FnOnce(&mut WriteTxn)) -> Vec<MvccFault> {
     damage(&mut txn);
     txn.publish().unwrap();
     let report = store.store.view().unwrap().check().unwrap();
+    assert_eq!(store.store.check().unwrap(), report, "in chunks");
     assert_eq!(report.fault_count, report.faults.len() as u64);
     assert!(report.faults.iter().all(|fault| !fault.to_string().is_empty()));
     report.faults
@@ -107,9 +110,10 @@ fn wrong_lease_rows_are_named() {
 fn what_compaction_should_have_removed_is_named() {
     let finished = |txn: &mut WriteTxn| {
         for key in [meta::SCHEDULED_COMPACT, meta::FINISHED_COMPACT] {
-            txn.put(META, key, &record(6)).unwrap();
+            txn.put(META, key, &record(7)).unwrap();
         }
     };
+    assert_fault(finished, |fault| matches!(fault, MvccFault::NotCompacted { tree: "live", .. }));
     assert_fault(finished, |fault| matches!(fault, MvccFault::NotCompacted { tree: "history", .. }));
     assert_fault(finished, |fault| matches!(fault, MvccFault::NotCompacted { tree: "records", .. }));
 }
@@ -127,12 +131,34 @@ fn records_beyond_the_current_revision_are_named() {
 fn reads_refuse_what_they_cannot_trust() {
     let store = sound();
     let mut txn = store.store.db().write();
-    txn.delete(RECORDS, &RecordKey::put(Revision::new(3, 0)).encode()).unwrap();
+    txn.delete(RECORDS, &RecordKey::put(Revision::new(7, 0)).encode()).unwrap();
     txn.put(LIVE, b"c", &[]).unwrap();
     txn.publish().unwrap();
     for key in [&b"a"[..], b"c"] {
         let refused = store.range(&RangeQuery { key, ..RangeQuery::default() }).unwrap_err();
         assert!(matches!(refused, MvccError::Corrupt { .. }), "{refused}");
         assert!(refused.to_string().contains("restore"));
+    }
+}
+
+/// Versions that overlap are neighbours, and two neighbours may stand in two chunks.
+#[test]
+fn an_overlap_between_two_chunks_is_named() {
+    for damaged in 2..10 {
+        let store = TestStore::new();
+        for n in 0..12 {
+            store.put("a", &n.to_string());
+        }
+        let mut txn = store.store.db().write();
+        let mut row_key = Vec::new();
+        crate::mvcc::history::encode_key(b"a", Revision::new(damaged, 0), &mut row_key);
+        let mut value = txn.get(HISTORY, &row_key).unwrap().unwrap().to_vec();
+        assert_eq!(i64::from(value[0]), damaged + 1, "superseded by the next");
+        value[0] += 1;
+        txn.put(HISTORY, &row_key, &value).unwrap();
+        txn.publish().unwrap();
+        let report = store.store.check().unwrap();
+        let named = |fault: &MvccFault| matches!(fault, MvccFault::Overlap { key, revision } if key == "a" && revision.main == damaged + 1);
+        assert!(report.faults.iter().any(named), "{damaged}: {:#?}", report.faults);
     }
 }

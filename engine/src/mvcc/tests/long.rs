@@ -6,7 +6,7 @@
 use super::model::Model;
 use super::ops::{Long, ReadSpec};
 use crate::mvcc::{
-    CompactionSpan, HashWalk, HeldRecords, MvccError, RangeStream, RecordChunk, Store, View, trees,
+    CheckWalk, CompactionSpan, HashWalk, HeldRecords, MvccError, RangeStream, RecordChunk, Store, View, trees,
 };
 use bytes::Bytes;
 
@@ -24,9 +24,24 @@ struct Read {
 }
 
 enum Kind {
-    Stream { stream: RangeStream, chunk_bytes: usize, expected: Vec<Vec<u8>>, got: Vec<Bytes> },
-    Hash { walk: HashWalk, expected: (u32, i64, i64) },
-    Records { held: HeldRecords, chunk_bytes: usize, expected: Vec<Record>, walks: usize },
+    Stream {
+        stream: RangeStream,
+        chunk_bytes: usize,
+        expected: Vec<Vec<u8>>,
+        got: Vec<Bytes>,
+    },
+    Hash {
+        walk: HashWalk,
+        expected: (u32, i64, i64),
+    },
+    Records {
+        held: HeldRecords,
+        chunk_bytes: usize,
+        expected: Vec<Record>,
+        walks: usize,
+    },
+    /// It holds nothing back, so it has no limit either.
+    Check(CheckWalk),
 }
 
 /// What came of a chunk.
@@ -44,6 +59,7 @@ impl LongReads {
                 let walk = store.hash_kv(revision, LIMIT).unwrap();
                 Kind::Hash { walk, expected: (model.hash(revision), model.compacted, revision) }
             }
+            Long::Check => Kind::Check(store.check_in_chunks()),
             Long::Records(chunk_bytes) => {
                 let (view, held) = store.hold_records(LIMIT).unwrap();
                 assert_eq!(held.revision(), model.revision);
@@ -70,7 +86,7 @@ impl LongReads {
     pub(super) fn go_on(&mut self, number: usize) {
         let Some(index) = number.checked_rem(self.0.len()) else { return };
         let read = &mut self.0[index];
-        let is_old = read.ticks > LIMIT;
+        let is_old = read.ticks > LIMIT && !matches!(read.kind, Kind::Check(_));
         match read.kind.next_chunk() {
             // One that needs no further root has no age.
             Chunk::Done => drop(self.0.swap_remove(index)),
@@ -145,6 +161,11 @@ impl Kind {
                     Chunk::Done
                 }
             },
+            Self::Check(walk) => {
+                let Some(report) = walk.step().unwrap() else { return Chunk::More };
+                assert!(report.is_clean(), "{:#?}", report.faults);
+                Chunk::Done
+            }
             Self::Records { held, chunk_bytes, expected, walks } => {
                 // Each walk is a chunk here: a walk borrows what it walks over.
                 let mut walk = if *walks == 0 { held.walk() } else { held.last_walk() };

@@ -13,6 +13,7 @@ mod ops;
 mod oracle;
 mod random;
 mod ranges;
+mod repair;
 
 use super::{ApplyTxn, KeyValue, MvccError, RangeQuery, RangeResult, RangeStream, Store, View, trees};
 use crate::file::{MemFile, PageFile};
@@ -21,7 +22,7 @@ use std::sync::Arc;
 
 /// A store in a file in memory.
 pub(super) struct TestStore {
-    file: Arc<MemFile>,
+    pub(super) file: Arc<MemFile>,
     pub(super) store: Store,
 }
 
@@ -88,6 +89,7 @@ impl TestStore {
     pub(super) fn assert_clean(&self) {
         let report = self.store.view().unwrap().check().unwrap();
         assert!(report.is_clean(), "{:#?}", report.faults);
+        assert_eq!(self.store.check().unwrap(), report, "in chunks");
         let report = self.store.db().check();
         assert!(report.is_clean(), "{:#?}", report.faults);
     }

@@ -56,6 +56,8 @@ pub(super) enum Long {
     Hash,
     /// All records, in chunks of so many bytes, twice.
     Records(usize),
+    /// A check of the trees.
+    Check,
 }
 
 #[derive(Clone, Debug)]
@@ -149,6 +151,7 @@ fn long() -> impl Strategy<Value = Long> {
         4 => (read_spec(), 0usize..200).prop_map(|(spec, bytes)| Long::Stream(spec, bytes)),
         1 => Just(Long::Hash),
         1 => (0usize..200).prop_map(Long::Records),
+        2 => Just(Long::Check),
     ]
 }
 

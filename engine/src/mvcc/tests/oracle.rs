@@ -1,8 +1,11 @@
 //! The same history on real etcd: its `HashKV` must equal ours at every revision that can be read.
 //!
-//! Runs when the variable `HOLDFAST_ETCD_DIR` names a folder with the binaries `etcd` and `etcdctl`.
+//! Runs when the variable `HOLDFAST_ETCD_DIR` names a folder with the binaries `etcd` and `etcdctl`. The hashes that
+//! compactions leave, and those at the compacted revision itself, are younger: they are compared when
+//! `HOLDFAST_ETCD36_DIR` names a folder with the same binaries of release 3.6 or later.
 
 use super::TestStore;
+use crate::mvcc::MvccError;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use std::fmt::Write as _;
@@ -65,9 +68,19 @@ impl Etcd {
     }
 
     fn hash(&self, revision: i64) -> u32 {
-        let json = self.run(&["endpoint", "hashkv", "--rev", &revision.to_string(), "-w", "json"], "");
-        let (_, rest) = json.split_once("\"hash\":").unwrap();
-        rest.chars().take_while(char::is_ascii_digit).collect::<String>().parse().unwrap()
+        self.hash_and_compaction(revision).unwrap().0
+    }
+
+    /// The hash, and the compaction it was made with; `None` when the revision is refused.
+    fn hash_and_compaction(&self, revision: i64) -> Option<(u32, i64)> {
+        let json = self.try_run(&["endpoint", "hashkv", "--rev", &revision.to_string(), "-w", "json"], "")?;
+        let number = |name: &str| {
+            let (_, rest) = json.split_once(&format!("\"{name}\":"))?;
+            let end = rest.find([',', '}'])?;
+            rest[..end].parse::<i64>().ok()
+        };
+        // Zero is left out.
+        Some((u32::try_from(number("hash").unwrap_or(0)).unwrap(), number("compact_revision").unwrap_or(0)))
     }
 }
 
@@ -148,5 +161,69 @@ fn hashes_are_those_of_etcd() {
         }
     }
     assert!(compared > 20, "only {compared} hashes were compared");
+    store.assert_clean();
+}
+
+fn our_hash(store: &TestStore, revision: i64) -> Option<(u32, i64)> {
+    let mut walk = match store.store.hash_kv(revision, 0) {
+        Ok(walk) => walk,
+        Err(MvccError::Compacted { .. }) => return None,
+        Err(other) => panic!("{other}"),
+    };
+    loop {
+        if let Some(hash) = walk.step().unwrap() {
+            return Some((hash.hash, hash.compact_revision));
+        }
+    }
+}
+
+/// Compacts both to their ends, with the hash that this leaves.
+fn compact_and_hash_both(etcd: &Etcd, store: &TestStore, revision: i64) {
+    etcd.run(&["compaction", "--physical", &revision.to_string()], "");
+    let mut txn = store.store.begin().unwrap();
+    let span = txn.compact(revision).unwrap().unwrap();
+    txn.publish().unwrap();
+    let mut walk = store.store.hash_compaction(span, 0).unwrap();
+    while walk.step().unwrap().is_none() {}
+    drop(walk);
+    store.finish_compaction(7);
+}
+
+/// With more compactions than are remembered; now and then everything is deleted before one.
+#[test]
+fn hashes_that_compactions_leave_are_those_of_etcd() {
+    let Some(binaries) = std::env::var_os("HOLDFAST_ETCD36_DIR") else {
+        eprintln!("skipped: HOLDFAST_ETCD36_DIR does not name a folder with etcd and etcdctl");
+        return;
+    };
+    let etcd = Etcd::start(Path::new(&binaries));
+    let store = TestStore::new();
+    let mut random = SmallRng::seed_from_u64(36);
+    let (mut hashed, mut refused) = (0, 0);
+    for round in 0..13 {
+        for _ in 0..random.random_range(1..6) {
+            write_both(&etcd, &store, &mut random);
+        }
+        if round % 3 == 1 {
+            etcd.run(&["del", "a", "zz"], "");
+            store.write(|txn| drop(txn.delete_range(b"a", b"zz", false).unwrap()));
+        }
+        let view = store.store.view().unwrap();
+        let (oldest, newest) = (view.compact_revision().max(1), view.revision());
+        if round % 4 != 3 && newest > oldest {
+            let revision = if round % 3 == 1 { newest } else { random.random_range(oldest + 1..=newest) };
+            compact_and_hash_both(&etcd, &store, revision);
+        }
+        if round % 4 != 0 && round != 12 {
+            continue;
+        }
+        for revision in 1..=newest {
+            let ours = our_hash(&store, revision);
+            assert_eq!(ours, etcd.hash_and_compaction(revision), "round {round}, revision {revision}");
+            hashed += u32::from(ours.is_some());
+            refused += u32::from(ours.is_none());
+        }
+    }
+    assert!(hashed > 20 && refused > 5, "{hashed} hashes compared, {refused} refused");
     store.assert_clean();
 }

@@ -131,7 +131,7 @@ impl Edit<'_> {
                 sum.stamp = sum.stamp.max(self.stamp_in(page, i)?);
             } else {
                 let child = node.child(i)?;
-                sum.count += child.count;
+                sum.count = sum.count.saturating_add(child.count);
                 sum.stamp = sum.stamp.max(child.stamp);
             }
         }

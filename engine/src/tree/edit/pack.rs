@@ -4,7 +4,7 @@
 //! the next one's turn. What is dense already is left alone.
 
 use super::Edit;
-use crate::page::{Cell, Checked, Node, SLOT_BYTES, common_prefix};
+use crate::page::{Cell, Checked, Node, SLOT_BYTES, shortest_between};
 
 /// What became of two leaves.
 enum Packed {
@@ -128,7 +128,7 @@ impl Edit<'_> {
         }
         let separator = {
             let (high, low) = (self.key_in(source, count - 1)?, self.key_in(source, count)?);
-            low[..=common_prefix(high, low).min(low.len() - 1)].to_vec()
+            shortest_between(high, low).ok_or_else(|| source.fault("its keys are not in ascending order"))?
         };
         let room = self.pages.geometry.room();
         let cell = Cell::child(&right, &separator, None).len() + separator.len();
@@ -140,7 +140,9 @@ impl Edit<'_> {
         }
         (left.page, right.page) = (self.make_dirty(0, &left)?, self.make_dirty(0, &right)?);
         self.move_front(left.page, right.page, count)?;
-        (left.count, right.count) = (left.count + count as u64, right.count - count as u64);
+        // A parent that is damaged under a right checksum may hold any number.
+        left.count = left.count.saturating_add(count as u64);
+        right.count = right.count.saturating_sub(count as u64);
         // Upper bounds, until the leaves are written.
         left.stamp = left.stamp.max(right.stamp);
         let page = self.dirty.page_mut(parent)?;

@@ -1,32 +1,77 @@
 //! Putting an entry: into its leaf when there is room, by a split when there is none.
 
 use super::{Edit, Path};
-use crate::page::{Cell, Checked, Child, PageBuf, RunRef, Stored, UNPLACED, common_prefix};
+use crate::error::EngineError;
+use crate::page::{Cell, Checked, Child, PageBuf, RunRef, Stored, UNPLACED, VALUE_LIMIT, shortest_between};
 use crate::tree::dirty::Item;
 use crate::tree::edit::insert::Grown;
 use crate::tree::root::TreeRoot;
 
+/// The way to a key: where it stands, or would stand.
+struct Way {
+    path: Path,
+    slot: usize,
+    found: bool,
+}
+
 impl Edit<'_> {
     /// Inserts the entry, or replaces its value. Lengths have been checked.
     pub(crate) fn put(&mut self, key: &[u8], value: &[u8]) -> Checked<()> {
-        let stamp = (self.stamp)(key, value);
+        let way = self.place_of(key)?;
+        self.put_at(way.as_ref(), key, value)
+    }
+
+    /// Inserts the entry, or replaces its value, as `change` says.
+    pub(crate) fn update<R, E>(
+        &mut self,
+        key: &[u8],
+        value: &mut Vec<u8>,
+        change: impl FnOnce(Option<&[u8]>, &mut Vec<u8>) -> Result<R, E>,
+    ) -> Checked<Result<R, E>> {
+        let way = self.place_of(key)?;
+        let answer = match &way {
+            Some(Way { path, slot, found: true }) => {
+                let leaf = self.dirty.page(path.leaf())?;
+                change(Some(self.view().value(&leaf.node().entry(*slot)?)?), value)
+            }
+            _ => change(None, value),
+        };
+        if answer.is_ok() {
+            if value.len() > VALUE_LIMIT {
+                return Err(EngineError::ValueTooLong { bytes: value.len(), limit: VALUE_LIMIT }.into());
+            }
+            self.put_at(way.as_ref(), key, value)?;
+        }
+        Ok(answer)
+    }
+
+    /// The dirty way to where the key is or would be; `None` for an empty tree.
+    fn place_of(&mut self, key: &[u8]) -> Checked<Option<Way>> {
         if self.root.depth == 0 {
-            let leaf = self.dirty.fresh(self.tree, 0);
-            let page = self.dirty.add(Item::Page(leaf));
-            *self.root = TreeRoot { page, checksum: 0, count: 0, stamp: 0, depth: 1 };
+            return Ok(None);
         }
         let path = self.path_to(key)?;
         let (slot, found) = self.dirty.page(path.leaf())?.node().lower_bound(key, &self.reader())?;
-        let plain = Cell::entry(key, value).len() + key.len() + value.len();
-        let fits = plain <= self.pages.geometry.max_cell();
-        if found && self.replace_in_place(&path, slot, value, stamp, fits)? {
-            return self.note(&path, 0, stamp, None);
+        Ok(Some(Way { path, slot, found }))
+    }
+
+    fn put_at(&mut self, way: Option<&Way>, key: &[u8], value: &[u8]) -> Checked<()> {
+        let stamp = (self.stamp)(key, value);
+        let Some(Way { path, slot, found }) = way else {
+            let leaf = self.dirty.fresh(self.tree, 0);
+            let page = self.dirty.add(Item::Page(leaf));
+            *self.root = TreeRoot { page, checksum: 0, count: 0, stamp: 0, depth: 1 };
+            let path = self.path_to(key)?;
+            return self.put_at(Some(&Way { path, slot: 0, found: false }), key, value);
+        };
+        if *found && self.replace_in_place(path, *slot, key, value, stamp)? {
+            return self.note(path, 0, stamp, None);
         }
-        if found {
-            self.remove_entry(path.leaf(), slot)?;
+        if *found {
+            self.remove_entry(path.leaf(), *slot)?;
         }
-        let grown = self.insert_entry(&path, slot, key, value, stamp)?;
-        self.note(&path, i64::from(!found), stamp, grown)
+        let grown = self.insert_entry(path, *slot, key, value, stamp)?;
+        self.note(path, i64::from(!found), stamp, grown)
     }
 
     /// Overwrites a value in its cell, where old and new stand there and the leaf has room.
@@ -34,10 +79,12 @@ impl Edit<'_> {
         &mut self,
         path: &Path,
         slot: usize,
+        key: &[u8],
         value: &[u8],
         stamp: u64,
-        fits: bool,
     ) -> Checked<bool> {
+        let bytes = Cell::entry(key, value).len() + key.len() + value.len();
+        let fits = bytes <= self.pages.geometry.max_cell();
         let before = self.stamp_in(self.dirty.page(path.leaf())?, slot)?;
         let leaf = self.dirty.page_mut(path.leaf())?;
         leaf.loose_stamp |= before > stamp;
@@ -92,7 +139,8 @@ impl Edit<'_> {
             let last = left.count() - 1;
             let high = if slot == last { key } else { self.whole_key(&left, last)? };
             let low = if slot == left.count() { key } else { self.whole_key(&right, 0)? };
-            low[..=common_prefix(high, low).min(low.len() - 1)].to_vec()
+            let disorder = || right.node().fault("its keys are not in ascending order");
+            shortest_between(high, low).ok_or_else(disorder)?
         };
         self.put_halves(number, left, right, &separator).map(Some)
     }

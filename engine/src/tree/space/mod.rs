@@ -86,12 +86,7 @@ impl Space {
         self.tree.pages + self.ready.pages() + self.held.fresh_pages() + self.tree.freed.len() as u64
     }
 
-    /// Free pages that must wait.
-    pub(super) fn held_pages(&self) -> u64 {
-        self.held.fresh_pages() + self.held.in_tree_pages()
-    }
-
-    /// Those of them that wait for this root.
+    /// Free pages that wait for this root.
     pub(super) fn pages_waiting_for(&self, txn: u64) -> u64 {
         self.held.pages_waiting_for(txn)
     }

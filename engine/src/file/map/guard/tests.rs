@@ -32,7 +32,7 @@ fn cut_file(folder: &std::path::Path) -> MappedFile {
     let path = folder.join("db");
     let file = MappedFile::open(&path, 1 << 30).unwrap();
     file.set_len(64 << 10).unwrap();
-    file.write_at(0, &[&[7; 64 << 10]]).unwrap();
+    file.write_at(0, &[&vec![7; 64 << 10]]).unwrap();
     std::fs::OpenOptions::new().write(true).open(path).unwrap().set_len(16 << 10).unwrap();
     file
 }

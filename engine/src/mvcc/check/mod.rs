@@ -3,201 +3,139 @@
 //! The tree layer checks pages; this checks meaning. Every tree is walked once, and every row is looked up where it
 //! must have its counterpart:
 //!
-//! - a row of LIVE or HISTORY has its record, with the same key, numbers and length;
+//! - a row of LIVE or HISTORY has its record, with the same key, numbers and length, and so has the version before in a
+//!   row of LIVE, unless compaction has passed it;
 //! - a row of HISTORY has the record that superseded it, which continues the same lifetime or ends it, and the versions
 //!   of a key follow each other without overlap;
 //! - a record has a row, unless it is a deletion; nothing is left that compaction has passed;
 //! - main revisions above the last compaction follow each other without a gap, sub revisions count from 0;
 //! - `LEASE_KEYS` holds exactly the leases of LIVE;
 //! - the current revision is not below the last record.
+//!
+//! Each of these speaks of rows that stand in one root. So the check need not see all rows in the same root: it takes the
+//! newest one for every chunk of rows ([`Store::check`]), pins none for long, and runs beside writes and compaction. It
+//! holds the report, which is bounded, and nothing that grows with the store.
+
+mod report;
 
 use super::error::{MvccError, printable};
 use super::history::HistoryRow;
 use super::keyvalue::KeyValue;
 use super::leases;
-use super::live::{self, VersionInfo};
+use super::live::{self, LiveRow, VersionInfo};
 use super::meta::{self, FIRST_REVISION, Position};
 use super::reader::{Reader, decode_history};
 use super::revision::{RecordKey, Revision};
+use super::store::Store;
 use super::trees::{HISTORY, LEASE_KEYS, LIVE, RECORDS, name};
 use crate::tree::{TreeId, TreeRead};
-use std::fmt;
+pub use report::{MvccFault, MvccReport};
 
-/// Most faults that a report lists.
-const MAX_FAULTS: usize = 1000;
+/// Rows looked at over one root.
+#[cfg(not(test))]
+const CHUNK_ROWS: u64 = 1000;
+/// In tests few, so that small stores have many chunks.
+#[cfg(test)]
+const CHUNK_ROWS: u64 = 3;
 
-/// What a check found.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct MvccReport {
-    /// The first faults, in the order in which they were met.
-    pub faults: Vec<MvccFault>,
-    /// How many there are.
-    pub fault_count: u64,
-    /// Records looked at.
-    pub records: u64,
-    /// Rows of LIVE looked at.
-    pub live: u64,
-    /// Rows of HISTORY looked at.
-    pub history: u64,
-    /// Rows of `LEASE_KEYS` looked at.
-    pub lease_keys: u64,
+/// The trees in the order in which they are looked at.
+const ORDER: [TreeId; 4] = [LIVE, HISTORY, RECORDS, LEASE_KEYS];
+
+/// A check that is under way. Made by [`Store::check_in_chunks`].
+pub struct CheckWalk {
+    store: Store,
+    progress: Progress,
 }
 
-impl MvccReport {
-    /// Whether everything fits.
-    pub fn is_clean(&self) -> bool {
-        self.fault_count == 0
-    }
-
-    fn add(&mut self, fault: MvccFault) {
-        self.fault_count += 1;
-        if self.faults.len() < MAX_FAULTS {
-            self.faults.push(fault);
-        }
-    }
-}
-
-/// Something that does not fit. Keys are printable.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum MvccFault {
-    /// An entry that cannot be read.
-    Unreadable {
-        /// Name of the tree.
-        tree: &'static str,
-        /// Key of the entry.
-        key: String,
-    },
-    /// A row without its record.
-    RecordMissing {
-        /// Name of the row's tree.
-        tree: &'static str,
-        /// The user's key.
-        key: String,
-        /// Where the record should be.
-        revision: Revision,
-    },
-    /// A row that says something else than its record.
-    RecordDiffers {
-        /// Name of the row's tree.
-        tree: &'static str,
-        /// The user's key.
-        key: String,
-        /// Where the record is.
-        revision: Revision,
-    },
-    /// A superseded version without the record that superseded it, or with one that does not continue it.
-    SupersederDiffers {
-        /// The user's key.
-        key: String,
-        /// The superseded version.
-        revision: Revision,
-        /// What should have superseded it.
-        by: Revision,
-    },
-    /// Two versions of a key that were readable at the same time.
-    Overlap {
-        /// The user's key.
-        key: String,
-        /// The later version.
-        revision: Revision,
-    },
-    /// A record that no row knows.
-    RowMissing {
-        /// The user's key.
-        key: String,
-        /// Where the record is.
-        revision: Revision,
-    },
-    /// Something that compaction should have removed.
-    NotCompacted {
-        /// Name of the tree.
-        tree: &'static str,
-        /// The user's key.
-        key: String,
-        /// Its revision.
-        revision: Revision,
-    },
-    /// Revisions are missing before this one.
-    Gap {
-        /// The first one behind the gap.
-        revision: Revision,
-    },
-    /// A record newer than the current revision.
-    BeyondCurrent {
-        /// Its revision.
-        revision: Revision,
-    },
-    /// A living key names a lease that does not know it.
-    LeaseKeyMissing {
-        /// The user's key.
-        key: String,
-        /// The lease.
-        lease: i64,
-    },
-    /// A lease names a key that is not attached to it.
-    LeaseKeyStray {
-        /// The user's key.
-        key: String,
-        /// The lease.
-        lease: i64,
-    },
-}
-
-impl fmt::Display for MvccFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unreadable { tree, key } => write!(f, "tree {tree}: the entry of {key} cannot be read"),
-            Self::RecordMissing { tree, key, revision } => {
-                write!(f, "tree {tree}: key {key} has no record at {revision}")
-            }
-            Self::RecordDiffers { tree, key, revision } => {
-                write!(f, "tree {tree}: the row of key {key} differs from its record at {revision}")
-            }
-            Self::SupersederDiffers { key, revision, by } => {
-                write!(f, "key {key}: version {revision} is not continued by the record at {by}")
-            }
-            Self::Overlap { key, revision } => {
-                write!(f, "key {key}: version {revision} overlaps the one before it")
-            }
-            Self::RowMissing { key, revision } => {
-                write!(f, "key {key}: no row knows the record at {revision}")
-            }
-            Self::NotCompacted { tree, key, revision } => {
-                write!(f, "tree {tree}: key {key} at {revision} should have been compacted")
-            }
-            Self::Gap { revision } => write!(f, "revisions are missing before {revision}"),
-            Self::BeyondCurrent { revision } => {
-                write!(f, "the record at {revision} is newer than the current revision")
-            }
-            Self::LeaseKeyMissing { key, lease } => {
-                write!(f, "key {key} is attached to lease {lease}, which does not know it")
-            }
-            Self::LeaseKeyStray { key, lease } => {
-                write!(f, "lease {lease} names key {key}, which is not attached to it")
+impl Store {
+    /// Compares the trees with each other, row by row, and names what does not fit. It reads the whole store, in chunks
+    /// over the newest states.
+    pub fn check(&self) -> Result<MvccReport, MvccError> {
+        let mut walk = self.check_in_chunks();
+        loop {
+            if let Some(report) = walk.step()? {
+                return Ok(report);
             }
         }
     }
+
+    /// Like [`Store::check`], for a caller that wants to pause or stop in between.
+    pub fn check_in_chunks(&self) -> CheckWalk {
+        CheckWalk { store: self.clone(), progress: Progress::default() }
+    }
 }
 
-/// Checks everything. The error is one of reading the trees; what does not fit is in the report.
+impl CheckWalk {
+    /// Looks at the next chunk of rows, over the newest state; the report when everything has been looked at. The error
+    /// is one of reading the trees; what does not fit is in the report.
+    pub fn step(&mut self) -> Result<Option<MvccReport>, MvccError> {
+        let view = self.store.view()?;
+        let done = self.progress.step(&view.reader(), view.position(), CHUNK_ROWS)?;
+        Ok(done.then(|| std::mem::take(&mut self.progress).report))
+    }
+}
+
+/// Checks everything over one root.
 pub(crate) fn check<T: TreeRead>(
     reader: &Reader<'_, T>,
     position: Position,
 ) -> Result<MvccReport, MvccError> {
-    // A finished compaction has left the deletions at its revision, for the next one.
-    let (walked, tombstones_gone) = match meta::read_cursor(reader.tree)? {
-        Some(cursor) => (cursor.revision, cursor.revision.min(Revision::new(position.scheduled, 0))),
-        None => (Revision::new(position.finished.saturating_add(1), 0), Revision::new(position.finished, 0)),
-    };
-    let report = MvccReport::default();
-    let mut checker = Checker { reader, position, walked, tombstones_gone, report };
-    checker.live()?;
-    checker.history()?;
-    checker.records()?;
-    checker.lease_keys()?;
-    Ok(checker.report)
+    let mut progress = Progress::default();
+    while !progress.step(reader, position, u64::MAX)? {}
+    Ok(progress.report)
 }
+
+/// How far a check has come.
+#[derive(Default)]
+struct Progress {
+    /// Place in [`ORDER`].
+    tree: usize,
+    /// The first key of that tree that has not been looked at.
+    from: Vec<u8>,
+    /// The last record that was looked at.
+    last_record: Revision,
+    report: MvccReport,
+}
+
+impl Progress {
+    /// Looks at no more than `max_rows` rows of one tree. True when everything has been looked at.
+    fn step<T: TreeRead>(
+        &mut self,
+        reader: &Reader<'_, T>,
+        position: Position,
+        max_rows: u64,
+    ) -> Result<bool, MvccError> {
+        let Some(&tree) = ORDER.get(self.tree) else { return Ok(true) };
+        // A finished compaction has left the deletions at its revision, for the next one.
+        let finished = position.finished;
+        let (walked, tombstones_gone) = if let Some(cursor) = meta::read_cursor(reader.tree)? {
+            (cursor.revision, cursor.revision.min(Revision::new(position.scheduled, 0)))
+        } else {
+            (Revision::new(finished.saturating_add(1), 0), Revision::new(finished, 0))
+        };
+        let mut checker = Checker { reader, position, walked, tombstones_gone, report: &mut self.report };
+        let rows = Rows { tree, from: &self.from, limit: max_rows };
+        let rest = match tree {
+            LIVE => checker.live(rows)?,
+            HISTORY => checker.history(rows)?,
+            RECORDS => checker.records(rows, &mut self.last_record)?,
+            _ => checker.lease_keys(rows)?,
+        };
+        self.tree += usize::from(rest.is_none());
+        self.from = rest.unwrap_or_default();
+        Ok(self.tree == ORDER.len())
+    }
+}
+
+/// The rows of one step.
+struct Rows<'p> {
+    tree: TreeId,
+    from: &'p [u8],
+    limit: u64,
+}
+
+/// The key of the first row that was not looked at.
+type Rest = Option<Vec<u8>>;
 
 /// An unreadable row is reported where its tree is walked.
 fn if_readable<R>(row: Result<Option<R>, MvccError>) -> Result<Option<R>, MvccError> {
@@ -214,46 +152,71 @@ struct Checker<'c, 't, T> {
     walked: Revision,
     /// It has removed every deletion before this one.
     tombstones_gone: Revision,
-    report: MvccReport,
+    report: &'c mut MvccReport,
 }
 
 impl<'t, T: TreeRead> Checker<'_, 't, T> {
     fn each(
         &mut self,
-        tree: TreeId,
+        rows: &Rows<'_>,
         mut look: impl FnMut(&mut Self, &'t [u8], &'t [u8]) -> Result<(), MvccError>,
-    ) -> Result<u64, MvccError> {
-        let mut cursor = self.reader.tree.cursor(tree);
-        cursor.seek_first()?;
-        let mut entries = 0;
+    ) -> Result<Rest, MvccError> {
+        let mut cursor = self.reader.tree.cursor(rows.tree);
+        cursor.seek(rows.from)?;
+        let mut looked = 0;
         while let Some((key, value)) = cursor.entry()? {
-            entries += 1;
+            if looked == rows.limit {
+                return Ok(Some(key.to_vec()));
+            }
+            looked += 1;
+            *self.report.rows_of(rows.tree) += 1;
             look(self, key, value)?;
             cursor.next()?;
         }
-        Ok(entries)
+        Ok(None)
     }
 
     fn unreadable(&mut self, tree: TreeId, key: &[u8]) {
         self.report.add(MvccFault::Unreadable { tree: name(tree), key: printable(key) });
     }
 
-    fn live(&mut self) -> Result<(), MvccError> {
-        self.report.live = self.each(LIVE, |this, key, value| {
-            let Some(info) = live::decode(value) else {
+    fn live(&mut self, rows: Rows<'_>) -> Result<Rest, MvccError> {
+        self.each(&rows, |this, key, value| {
+            let Some(LiveRow { info, previous }) = LiveRow::decode(value) else {
                 this.unreadable(LIVE, key);
                 return Ok(());
             };
             this.record_of(LIVE, key, &info)?;
+            if let Some(previous) = &previous {
+                this.previous_of(key, &info, previous)?;
+            }
+            let first = previous.unwrap_or(info).modified;
             let row = if_readable(this.reader.last_superseded(key, info.modified))?;
-            if row.is_some_and(|row| row.by > info.modified) {
-                this.report.add(MvccFault::Overlap { key: printable(key), revision: info.modified });
+            if row.is_some_and(|row| row.by > first) {
+                this.report.add(MvccFault::Overlap { key: printable(key), revision: first });
             }
             if info.lease != 0 {
                 this.lease_of(key, info.lease)?;
             }
             Ok(())
-        })?;
+        })
+    }
+
+    /// The version before that a row of LIVE carries: once compaction has passed the newest one, its record is gone.
+    fn previous_of(
+        &mut self,
+        key: &[u8],
+        info: &VersionInfo,
+        previous: &VersionInfo,
+    ) -> Result<(), MvccError> {
+        let record = RecordKey::put(previous.modified).encode();
+        let is_there = self.reader.tree.get(RECORDS, &record)?.is_some();
+        if is_there && info.modified < self.walked {
+            let (tree, revision) = (name(LIVE), previous.modified);
+            self.report.add(MvccFault::NotCompacted { tree, key: printable(key), revision });
+        } else if is_there || info.modified.main > self.position.scheduled {
+            self.record_of(LIVE, key, previous)?;
+        }
         Ok(())
     }
 
@@ -289,9 +252,9 @@ impl<'t, T: TreeRead> Checker<'_, 't, T> {
         Ok(())
     }
 
-    fn history(&mut self) -> Result<(), MvccError> {
-        let mut before: Option<(Vec<u8>, HistoryRow)> = None;
-        self.report.history = self.each(HISTORY, |this, row_key, value| {
+    fn history(&mut self, rows: Rows<'_>) -> Result<Rest, MvccError> {
+        let mut before = self.history_row_before(rows.from)?;
+        self.each(&rows, |this, row_key, value| {
             let Ok((key, row)) = decode_history(row_key, value) else {
                 this.unreadable(HISTORY, row_key);
                 return Ok(());
@@ -310,8 +273,16 @@ impl<'t, T: TreeRead> Checker<'_, 't, T> {
             }
             before = Some((key.into_owned(), row));
             Ok(())
-        })?;
-        Ok(())
+        })
+    }
+
+    /// The row of HISTORY before a key, if it can be read: an unreadable one was reported when it was looked at.
+    fn history_row_before(&self, key: &[u8]) -> Result<Option<(Vec<u8>, HistoryRow)>, MvccError> {
+        let mut cursor = self.reader.tree.cursor(HISTORY);
+        cursor.seek_before(key)?;
+        let Some((row_key, value)) = cursor.entry()? else { return Ok(None) };
+        let row = if_readable(decode_history(row_key, value).map(Some))?;
+        Ok(row.map(|(key, row)| (key.into_owned(), row)))
     }
 
     fn superseder_of(&mut self, key: &[u8], row: &HistoryRow) -> Result<(), MvccError> {
@@ -333,17 +304,18 @@ impl<'t, T: TreeRead> Checker<'_, 't, T> {
         Ok(())
     }
 
-    fn records(&mut self) -> Result<(), MvccError> {
-        // The last revision that may be followed by a gap.
-        let mut last = Revision::new(self.position.compact_revision().max(FIRST_REVISION), i64::MAX);
-        self.report.records = self.each(RECORDS, |this, key, wire| {
+    fn records(&mut self, rows: Rows<'_>, last: &mut Revision) -> Result<Rest, MvccError> {
+        // What compaction has let go may have gaps; it may have gone on since the last chunk.
+        let compacted = self.position.compact_revision().max(FIRST_REVISION);
+        *last = (*last).max(Revision::new(compacted, i64::MAX));
+        let rest = self.each(&rows, |this, key, wire| {
             let record = RecordKey::decode(key);
             let (Some(record), Some(kv)) = (record, KeyValue::decode(wire)) else {
                 this.unreadable(RECORDS, key);
                 return Ok(());
             };
             let revision = record.revision;
-            if revision > last {
+            if revision > *last {
                 let follows = if revision.main == last.main {
                     revision.sub == last.sub.saturating_add(1)
                 } else {
@@ -352,17 +324,17 @@ impl<'t, T: TreeRead> Checker<'_, 't, T> {
                 if !follows {
                     this.report.add(MvccFault::Gap { revision });
                 }
-                last = revision;
+                *last = revision;
             }
             if revision.main > this.position.revision {
                 this.report.add(MvccFault::BeyondCurrent { revision });
             }
             this.row_of(record, kv.key)
         })?;
-        if last.main < self.position.revision {
+        if rest.is_none() && last.main < self.position.revision {
             self.report.add(MvccFault::Gap { revision: Revision::new(self.position.revision + 1, 0) });
         }
-        Ok(())
+        Ok(rest)
     }
 
     fn row_of(&mut self, record: RecordKey, key: &[u8]) -> Result<(), MvccError> {
@@ -384,8 +356,8 @@ impl<'t, T: TreeRead> Checker<'_, 't, T> {
         Ok(())
     }
 
-    fn lease_keys(&mut self) -> Result<(), MvccError> {
-        self.report.lease_keys = self.each(LEASE_KEYS, |this, row_key, _| {
+    fn lease_keys(&mut self, rows: Rows<'_>) -> Result<Rest, MvccError> {
+        self.each(&rows, |this, row_key, _| {
             let Some((lease, key)) = leases::decode_key(row_key) else {
                 this.unreadable(LEASE_KEYS, row_key);
                 return Ok(());
@@ -398,7 +370,6 @@ impl<'t, T: TreeRead> Checker<'_, 't, T> {
                 this.report.add(MvccFault::LeaseKeyStray { key: printable(key), lease });
             }
             Ok(())
-        })?;
-        Ok(())
+        })
     }
 }
