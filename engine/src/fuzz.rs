@@ -49,8 +49,9 @@ pub fn page(bytes: &[u8]) {
                 assert!(slot <= node.count().max(1), "a slot is a slot");
             }
             if node.is_leaf() {
-                if let Ok(Some(slot)) = node.find(key, &runs) {
-                    assert!(slot < node.count(), "an entry is an entry");
+                if let Ok(slots) = node.slots_for(key) {
+                    let found = node.find_among(slots, key, &runs);
+                    assert!(slots.1 <= node.count() && (!sound || found.is_ok() || runs.0.is_none()));
                 }
             } else if sound && let Ok(slot) = node.child_for(key, &runs) {
                 assert!(slot < node.count(), "a child is a child");

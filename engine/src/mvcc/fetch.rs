@@ -33,28 +33,48 @@ impl<'t, T: TreeRead> Reader<'t, T> {
         &self,
         versions: impl ExactSizeIterator<Item = &'i VersionInfo>,
     ) -> Result<Vec<&'t [u8]>, MvccError> {
+        let mut records: Vec<&'t [u8]> = vec![&[]; versions.len()];
+        self.each_record(versions, |place, record| records[place] = record)?;
+        Ok(records)
+    }
+
+    /// Gives the record of each version to `each`, with the version's place among `versions`, in whatever order they
+    /// are come by. They are in the processor's caches then, and may not be later.
+    pub(crate) fn each_record<'i>(
+        &self,
+        versions: impl ExactSizeIterator<Item = &'i VersionInfo>,
+        mut each: impl FnMut(usize, &'t [u8]),
+    ) -> Result<(), MvccError> {
         if versions.len() < MIN_BATCH {
-            return versions.map(|info| self.record(info)).collect();
+            for (place, info) in versions.enumerate() {
+                each(place, self.record(info)?);
+            }
+            return Ok(());
         }
         let versions: Vec<&VersionInfo> = versions.collect();
         let mut order: Vec<Wanted> = versions.iter().map(|info| info.modified).zip(0..).collect();
         order.sort_unstable();
-        let mut records = Records { versions, found: Vec::new() };
-        records.found.resize(records.versions.len(), &[]);
+        let mut put = |place: u32, found: Option<&'t [u8]>| {
+            each(place as usize, checked(versions[place as usize], found)?);
+            Ok(())
+        };
         let mut alone = Vec::new();
         for run in order.chunk_by(|&(earlier, _), &(later, _)| follows(earlier, later)) {
             if run.len() < MIN_RUN {
                 alone.extend_from_slice(run);
             } else {
-                self.walk(run, &mut records)?;
+                self.walk(run, &mut put)?;
             }
         }
-        self.look_up(&alone, &mut records)?;
-        Ok(records.found)
+        self.look_up(&alone, &mut put)
     }
 
     /// Fetches the records of neighbouring revisions.
-    fn walk(&self, run: &[Wanted], records: &mut Records<'_, 't>) -> Result<(), MvccError> {
+    fn walk(
+        &self,
+        run: &[Wanted],
+        put: &mut impl FnMut(u32, Option<&'t [u8]>) -> Result<(), MvccError>,
+    ) -> Result<(), MvccError> {
         let mut cursor = self.tree.cursor(RECORDS);
         for (index, &(revision, place)) in run.iter().enumerate() {
             let key = RecordKey::put(revision).encode();
@@ -67,35 +87,26 @@ impl<'t, T: TreeRead> Reader<'t, T> {
                 cursor.seek(&key)?;
                 found = cursor.entry()?.filter(|(at, _)| *at == &*key);
             }
-            records.put(place, found.map(|(_, wire)| wire))?;
+            put(place, found.map(|(_, wire)| wire))?;
         }
         Ok(())
     }
 
     /// Fetches records that lie anywhere.
-    fn look_up(&self, alone: &[Wanted], records: &mut Records<'_, 't>) -> Result<(), MvccError> {
+    fn look_up(
+        &self,
+        alone: &[Wanted],
+        put: &mut impl FnMut(u32, Option<&'t [u8]>) -> Result<(), MvccError>,
+    ) -> Result<(), MvccError> {
         let keys: Vec<EncodedRecordKey> =
             alone.iter().map(|&(revision, _)| RecordKey::put(revision).encode()).collect();
         let mut fault = None;
         self.tree.get_each(RECORDS, &keys, |i, found| {
-            if let Err(e) = records.put(alone[i].1, found) {
+            if let Err(e) = put(alone[i].1, found) {
                 fault.get_or_insert(e);
             }
         })?;
         fault.map_or(Ok(()), Err)
-    }
-}
-
-/// The records of versions, by the places of their rows.
-struct Records<'i, 't> {
-    versions: Vec<&'i VersionInfo>,
-    found: Vec<&'t [u8]>,
-}
-
-impl<'t> Records<'_, 't> {
-    fn put(&mut self, place: u32, found: Option<&'t [u8]>) -> Result<(), MvccError> {
-        self.found[place as usize] = checked(self.versions[place as usize], found)?;
-        Ok(())
     }
 }
 

@@ -187,13 +187,28 @@ impl<'t, T: TreeRead> Reader<'t, T> {
             }
             return Ok(arena.finish());
         }
+        let mut places = Vec::with_capacity(rows.len());
         for batch in rows.chunks(FETCH_ROWS) {
-            for record in self.records(batch.iter().map(|row| &row.info))? {
+            let first = places.len();
+            self.each_record(batch.iter().map(|row| &row.info), |place, record| {
                 arena.push(record);
-            }
+                places.push(first + place);
+            })?;
         }
-        Ok(arena.finish())
+        Ok(in_places(arena.finish(), &places))
     }
+}
+
+/// Puts each item into its place. Every place from 0 on is named once.
+fn in_places(items: Vec<Bytes>, places: &[usize]) -> Vec<Bytes> {
+    if places.is_sorted() {
+        return items;
+    }
+    let mut placed = vec![Bytes::new(); items.len()];
+    for (item, &place) in items.into_iter().zip(places) {
+        placed[place] = item;
+    }
+    placed
 }
 
 /// Bytes of a row's `KeyValue` in the answer.

@@ -6,7 +6,7 @@ use super::model::Model;
 use super::ops::{LEASES, Op, Write, op};
 use crate::file::MemFile;
 use crate::mvcc::trees::RECORDS;
-use crate::mvcc::{ApplyTxn, MvccError, RangeQuery, RangeResult, View};
+use crate::mvcc::{ApplyTxn, MvccError, RangeQuery, RangeResult, SortOrder, SortTarget, View};
 use proptest::prelude::*;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
@@ -176,6 +176,7 @@ impl Both {
             let all = RangeQuery { key: b"\0", range_end: b"\0", revision, ..RangeQuery::default() };
             self.compare_range(&view, &all);
             self.compare_range(&view, &RangeQuery { count_only: true, ..all });
+            self.compare_range(&view, &with_options(all));
             let hash = view.hash_kv(revision).unwrap();
             assert_eq!(hash.hash, self.model.hash(revision), "hash at {revision}");
             assert_eq!((hash.compact_revision, hash.hash_revision), (self.model.compacted, revision));
@@ -243,6 +244,28 @@ impl Both {
             .map(|entry| entry.unwrap())
             .map(|(k, v)| (k.into(), v.into()))
             .collect()
+    }
+}
+
+/// The range with one set of options or another, so that each meets many revisions.
+fn with_options(all: RangeQuery<'_>) -> RangeQuery<'_> {
+    let at = all.revision;
+    match at % 8 {
+        0 => RangeQuery { limit: 2, ..all },
+        1 => RangeQuery { keys_only: true, order: SortOrder::Descend, limit: 3, ..all },
+        2 => RangeQuery { target: SortTarget::Mod, order: SortOrder::Ascend, limit: 2, ..all },
+        3 => RangeQuery { target: SortTarget::Version, limit: 2, ..all },
+        4 => RangeQuery { min_mod_revision: at / 2, max_create_revision: at - 1, ..all },
+        5 => {
+            RangeQuery { target: SortTarget::Value, order: SortOrder::Descend, min_create_revision: 2, ..all }
+        }
+        6 => RangeQuery { key: b"a", range_end: b"b", keys_only: true, max_mod_revision: at - 1, ..all },
+        _ => RangeQuery {
+            target: SortTarget::Create,
+            order: SortOrder::Descend,
+            count_only: at % 16 == 7,
+            ..all
+        },
     }
 }
 

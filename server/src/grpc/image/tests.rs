@@ -9,9 +9,12 @@ use holdfast_engine::tree::{Db, DbOptions};
 
 use super::*;
 
+/// Key and value.
+type Entry = (Vec<u8>, Vec<u8>);
+
 /// Bucket by bucket, its entries.
 #[derive(Default, Debug, PartialEq)]
-struct Everything(Vec<(String, Vec<(Vec<u8>, Vec<u8>)>)>);
+struct Everything(Vec<(String, Vec<Entry>)>);
 
 impl Sink for Everything {
     fn bucket(&mut self, name: &str) -> Result<(), ImageError> {
