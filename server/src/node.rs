@@ -19,7 +19,7 @@ use tonic::service::Routes;
 use crate::grpc::Services;
 use crate::http::{HealthSource, PeerSource};
 use crate::member::holds::TICK;
-use crate::member::{self, Member, Observers, Running, StartError, Storage};
+use crate::member::{self, Member, Observers, Running, StartError, Storage, WriterStep};
 use crate::metrics::{Metrics, Op};
 use crate::start::datadir::DataDir;
 use crate::start::node::{Context, End, Node};
@@ -178,8 +178,10 @@ impl PeerSource for FullNode {
 /// Counts what the member's threads report.
 fn observers(metrics: &Arc<Metrics>, warning: Duration, feed: Feed) -> Observers {
     let (applied, checkpoint, log_write) = (Arc::clone(metrics), Arc::clone(metrics), Arc::clone(metrics));
+    let held = WriterStep::ALL.map(|step| metrics.engine.writer_held.with_label_values(&[step.name()]));
     Observers {
         applied: Box::new(move |batch, took| count_applied(&applied, batch, took, warning)),
+        writer_held: Arc::new(move |step, took| held[step as usize].observe(took.as_secs_f64())),
         checkpoint: Box::new(move |took| checkpoint.disk.backend_commit.observe(took.as_secs_f64())),
         log_write: Arc::new(move |report| {
             let seconds = report.elapsed.as_secs_f64();
@@ -289,6 +291,9 @@ fn scrape(member: &Member, watches: &WatchHandle, metrics: &Metrics) {
     metrics.mvcc.db_total_bytes.set((stats.pages * page) as i64);
     metrics.mvcc.db_in_use_bytes.set((stats.pages_in_use * page) as i64);
     metrics.mvcc.open_read_transactions.set(stats.readers as i64);
+    metrics.engine.file_bytes.set(stats.file_bytes as i64);
+    metrics.engine.held_by_durable_bytes.set((stats.pages_held_by_durable * page) as i64);
+    metrics.engine.held_by_readers_bytes.set((stats.pages_held_by_readers * page) as i64);
     if let Ok(view) = member.view() {
         metrics.mvcc.current_revision.set(view.revision());
         metrics.mvcc.compact_revision.set(view.compact_revision());

@@ -19,6 +19,10 @@ use super::root::Root;
 use crate::error::EngineError;
 use crate::page::{META_OFFSETS, Meta, NamedRoot};
 
+/// The file is cut by so much at a time, in bytes: the file system takes a while to let go of pages that it has cached, and
+/// writers wait meanwhile.
+const CUT_BYTES: u64 = 16 << 20;
+
 /// What step 1 hands to step 2.
 struct Begun {
     meta: Meta,
@@ -99,14 +103,23 @@ impl Shared {
     /// of, and pages that an older root needs, because a reader pins it, are held, and so below the high-water
     /// mark.
     fn cut_file(&self, needed: u64) -> Result<(), EngineError> {
-        let mut turn = self.take_turn_for(TurnUse::TailCut);
-        if let Some(len) = self.length_after_cut(needed.max(turn.space.high_water)) {
-            self.pages.file.set_len(len)?;
+        loop {
+            let mut turn = self.take_turn_for(TurnUse::TailCut);
+            let (len, now) =
+                (self.length_after_cut(needed.max(turn.space.high_water)), self.pages.file.len());
+            match len {
+                Some(len) if len + CUT_BYTES < now => self.pages.file.set_len(now - CUT_BYTES)?,
+                _ => {
+                    if let Some(len) = len {
+                        self.pages.file.set_len(len)?;
+                    }
+                    // What only the root before needed is free from now on, also when nobody writes.
+                    let (protected, _) = self.protected();
+                    turn.space.tidy(&self.pages, &protected)?;
+                    return self.tell(&turn, 0);
+                }
+            }
         }
-        // What only the root before needed is free from now on, also when nobody writes.
-        let (protected, _) = self.protected();
-        turn.space.tidy(&self.pages, &protected)?;
-        self.tell(&turn, 0)
     }
 
     /// How long the file should be when this many pages of it are needed, if that is worth a cut.

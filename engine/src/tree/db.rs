@@ -8,7 +8,7 @@ use parking_lot::{Condvar, Mutex};
 use super::dirty::Dirty;
 use super::pages::Pages;
 use super::readers::{Published, Readers, Seats};
-use super::relocate::{Mover, reserve};
+use super::relocate::{Mover, WORTH_IT, reserve};
 use super::repack::Repacker;
 use super::root::Root;
 use super::space::Space;
@@ -273,11 +273,17 @@ impl Shared {
     /// Tells everybody how the file stands after the writer has done something.
     pub(super) fn tell(&self, writer: &Writer, published_bytes: u64) -> Result<(), EngineError> {
         let (space, durable) = (&writer.space, *self.durable.lock());
-        let roots = [Some(durable.checkpoint.txn), durable.under_way].into_iter().flatten();
-        let held_by_durable = roots.map(|txn| space.pages_waiting_for(txn)).sum();
-        // Two intervals without need make free pages a surplus, and the pages of one are given up by the next checkpoint.
+        let waiting = |roots: &[u64]| roots.iter().map(|&txn| space.pages_waiting_for(txn)).sum::<u64>();
+        let mut readers = self.readers.pinned();
+        readers.sort_unstable();
+        readers.dedup();
+        readers.retain(|&txn| txn != durable.checkpoint.txn && Some(txn) != durable.under_way);
+        let held_by_durable =
+            waiting(&[durable.checkpoint.txn]) + durable.under_way.map_or(0, |txn| waiting(&[txn]));
+        // A few intervals without need make free pages a surplus.
         let (surplus, reserve) = (space.surplus(false), reserve(space));
-        let unsettled = space.surplus(true) > 2 * reserve && surplus <= 2 * reserve;
+        let enough = WORTH_IT * reserve;
+        let unsettled = space.surplus(true) > enough && surplus <= enough;
         let can_be_cut = space.tail_pages(&self.pages)? > reserve
             || self.length_after_cut(space.high_water.max(durable.high_water)).is_some();
         let mut figures = self.figures.lock();
@@ -286,9 +292,9 @@ impl Shared {
             free_pages: space.free_pages(),
             published_bytes: figures.published_bytes + published_bytes,
             held_by_durable,
-            held_by_readers: space.held_pages().saturating_sub(held_by_durable),
+            held_by_readers: waiting(&readers),
             surplus,
-            wants_checkpoint: unsettled || can_be_cut,
+            wants_checkpoint: unsettled || can_be_cut || space.own_page_moves,
         };
         Ok(())
     }

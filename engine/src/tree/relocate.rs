@@ -9,7 +9,7 @@
 //! key too, and the pages inside them, which have no header, are passed over until the header is met.
 //!
 //! How far down: if all free pages that nobody has needed for a while (the surplus) were given back but for a reserve,
-//! the file would end at the *floor*. Moving begins only when there is twice the reserve to gain, goes on until the scan
+//! the file would end at the *floor*. Moving begins only when there is a few times the reserve to gain, goes on until the scan
 //! has reached the floor, and then waits for a checkpoint: only that makes the pages that were left free to be given up,
 //! and a file that is overwritten all the time has no surplus. So nothing moves in a steady state.
 //!
@@ -33,6 +33,8 @@ use crate::page::{
 const RESERVE_PART: u64 = 32;
 /// The least that is kept free, in pages.
 const RESERVE_LEAST: u64 = 64;
+/// Moving begins when there is so many times the reserve to gain.
+pub(super) const WORTH_IT: u64 = 3;
 /// Pages looked at in one step, for each page that it may write.
 const LOOKS_PER_PAGE: u64 = 8;
 
@@ -60,7 +62,7 @@ impl Mover {
     /// Down to which page to look, when there is enough to gain.
     fn floor(&self, space: &Space, hurry: bool) -> Option<u64> {
         let (surplus, reserve) = (space.surplus(hurry), reserve(space));
-        let enough = if self.at.is_some() { reserve } else { 2 * reserve };
+        let enough = if self.at.is_some() { reserve } else { WORTH_IT * reserve };
         (surplus > enough).then(|| space.high_water - surplus + reserve)
     }
 
@@ -124,7 +126,10 @@ impl WriteTxn {
                 written += self.move_what_is_at(at)?;
             }
         }
-        let mover = &mut self.writer.as_mut().expect(HAS_WRITER).mover;
+        let writer = self.writer.as_mut().expect(HAS_WRITER);
+        // Pages of the free tree may have moved though nothing will be published.
+        shared.tell(writer, 0)?;
+        let mover = &mut writer.mover;
         if at > floor {
             mover.at = Some(at);
             return Ok(Relocation::More);

@@ -26,7 +26,7 @@ pub struct DbStats {
     /// Free pages that must wait because a snapshot, and no older durable root, needs them. As of the newest publication:
     /// what a snapshot that has gone held is still counted until then.
     pub pages_held_by_readers: u64,
-    /// Pages that nobody has needed for two intervals between checkpoints: what moving pages off the end can give back.
+    /// Pages that nobody has needed for a few intervals between checkpoints: what moving pages off the end can give back.
     pub surplus_pages: u64,
     /// True when a checkpoint would give space back even though nothing has been published since the last one.
     pub wants_checkpoint: bool,

@@ -7,16 +7,18 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 use holdfast_core::apply::{Applied, Applier, LeaseEffect};
 use holdfast_core::raft::{Committed, CommittedKind};
 use holdfast_engine::mvcc::{CompactProgress, RevisionChanges};
-use holdfast_engine::tree::Db;
+use holdfast_engine::tree::{Db, Relocation};
 use holdfast_proto::etcdserverpb::AlarmType;
 
 use super::checkpoint::Checkpointer;
 use super::compaction_hash::CompactionHasher;
+use super::housekeeping::{Housekeeping, RELOCATION_PAGES};
 use super::leases::LeaseHandle;
 use super::mailbox::{AppliedNote, Mailbox};
 use super::quota::Quota;
 use super::shared::Shared;
 use super::waiters::Waiters;
+use super::writer_steps::{OnHeld, WriterStep};
 
 /// Entries applied in one transaction at the most: bounds how long the replies of the first wait for the last.
 const MAX_BATCH_ENTRIES: usize = 4096;
@@ -67,23 +69,22 @@ pub(super) struct ApplyThread {
     pub(super) pace: CompactionPace,
     pub(super) warning: Duration,
     pub(super) on_applied: OnApplied,
+    pub(super) on_held: OnHeld,
 }
 
 impl ApplyThread {
     /// Runs until the raft thread is gone or the store fails.
     pub(super) fn run(mut self) {
-        // A compaction may have been cut off by the last stop.
-        let mut next_step = Some(Instant::now());
+        let mut housekeeping = Housekeeping::new(Instant::now());
         let mut held_back: Option<Vec<Committed>> = None;
         loop {
             let entries = match held_back.take() {
                 Some(entries) => entries,
-                None => match self.wait(next_step) {
+                None => match self.committed.recv_deadline(housekeeping.next()) {
                     Ok(entries) => entries,
                     Err(RecvTimeoutError::Timeout) => {
-                        match self.compact_step() {
-                            Ok(next) => next_step = next,
-                            Err(()) => return,
+                        if self.keep_house(&mut housekeeping).is_err() {
+                            return;
                         }
                         continue;
                     }
@@ -95,26 +96,28 @@ impl ApplyThread {
             match self.apply(batch) {
                 Ok(compacted) => {
                     if compacted {
-                        next_step = Some(Instant::now());
+                        housekeeping.compaction = Some(Instant::now());
                     }
                 }
                 Err(()) => return,
             }
             // Steps go on under load too, or a busy member would never reclaim anything.
-            if next_step.is_some_and(|due| due <= Instant::now()) {
-                match self.compact_step() {
-                    Ok(next) => next_step = next,
-                    Err(()) => return,
-                }
+            if self.keep_house(&mut housekeeping).is_err() {
+                return;
             }
         }
     }
 
-    fn wait(&self, next_step: Option<Instant>) -> Result<Vec<Committed>, RecvTimeoutError> {
-        match next_step {
-            Some(due) => self.committed.recv_deadline(due),
-            None => self.committed.recv().map_err(|_| RecvTimeoutError::Disconnected),
+    /// Takes the steps that are due, one of each kind.
+    fn keep_house(&mut self, housekeeping: &mut Housekeeping) -> Result<(), ()> {
+        if housekeeping.compaction_is_due(Instant::now()) {
+            housekeeping.compaction = self.compact_step()?;
         }
+        if housekeeping.relocation_is_due(Instant::now()) {
+            let progress = self.relocate_step()?;
+            housekeeping.relocated(progress, Instant::now());
+        }
+        Ok(())
     }
 
     /// Takes what else is committed already, up to the bounds of one batch. Returns what did not fit.
@@ -151,6 +154,7 @@ impl ApplyThread {
             self.shared.no_space.notify_one();
         }
         (self.on_applied)(&applied, took);
+        (self.on_held)(WriterStep::Apply, took);
         if took > self.warning {
             tracing::warn!(took = ?took, "expected-duration" = ?self.warning, entries = count, bytes, "apply request took too long");
         }
@@ -204,7 +208,10 @@ impl ApplyThread {
 
     /// One bounded step of physical compaction. Returns when the next one is due.
     fn compact_step(&mut self) -> Result<Option<Instant>, ()> {
+        let started = Instant::now();
         let progress = self.applier.compact_step(self.pace.rows);
+        (self.on_held)(WriterStep::Compaction, started.elapsed());
+        self.checkpointer.published(0);
         self.quota.published(&self.db);
         match progress {
             Ok(CompactProgress::Idle) => {
@@ -221,6 +228,25 @@ impl ApplyThread {
                 tracing::info!("compact-revision" = revision, "finished scheduled compaction");
                 self.report_compacted()?;
                 Ok(None)
+            }
+            Err(error) => {
+                self.shared.fail(error.to_string());
+                Err(())
+            }
+        }
+    }
+
+    /// One bounded step of moving pages off the end of the file.
+    fn relocate_step(&mut self) -> Result<Relocation, ()> {
+        let started = Instant::now();
+        let progress = self.db.relocate_step(RELOCATION_PAGES);
+        (self.on_held)(WriterStep::Relocation, started.elapsed());
+        match progress {
+            Ok(progress) => {
+                if progress == Relocation::Waiting {
+                    self.checkpointer.hurry();
+                }
+                Ok(progress)
             }
             Err(error) => {
                 self.shared.fail(error.to_string());

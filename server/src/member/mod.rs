@@ -18,6 +18,7 @@ mod checkpoint;
 mod clock;
 mod compaction_hash;
 pub mod holds;
+mod housekeeping;
 mod leases;
 mod mailbox;
 mod memory_fault;
@@ -32,6 +33,7 @@ mod tasks;
 #[cfg(test)]
 mod tests;
 mod waiters;
+mod writer_steps;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -56,6 +58,7 @@ pub use running::Running;
 pub use scrub::ScrubStats;
 pub use start::{Observers, StartError, start};
 pub use storage::{Storage, StorageError};
+pub use writer_steps::{OnHeld, WriterStep};
 
 /// The handle that services use; cheap to clone.
 #[derive(Clone)]
@@ -225,6 +228,12 @@ impl Member {
     /// So many ranges were read, for the metrics.
     pub fn count_ranges(&self, ranges: usize) {
         self.0.counters.ranges.fetch_add(ranges as u64, Ordering::Relaxed);
+    }
+
+    /// Has the database file made small from now on, also if what is free was needed a moment ago. Returns at once: pages
+    /// move in small steps while writes go on.
+    pub fn defragment(&self) {
+        self.0.store.db().hurry_relocation();
     }
 
     /// The store, for its statistics.

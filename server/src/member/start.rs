@@ -28,6 +28,7 @@ use super::scrub::{self, ScrubCounters};
 use super::shared::Shared;
 use super::storage::{Opened, Storage, StorageError};
 use super::waiters::Waiters;
+use super::writer_steps::{OnHeld, TurnClock};
 use super::{Inner, Member, Running};
 use crate::config::{ClusterError, Config};
 
@@ -88,6 +89,8 @@ pub enum StartError {
 pub struct Observers {
     /// A batch was applied, and how long it took.
     pub applied: OnApplied,
+    /// A step has held the writer of the database for so long.
+    pub writer_held: OnHeld,
     /// A checkpoint took so long.
     pub checkpoint: Box<dyn Fn(Duration) + Send>,
     /// A group was written to the log.
@@ -264,6 +267,7 @@ fn run(
     let quota = Arc::new(Quota::new(store.db(), config.quota_backend_bytes));
     quota.alarm_is(applier.alarms().raised_by(member_id, holdfast_proto::etcdserverpb::AlarmType::Nospace));
     let waiters = Arc::new(Waiters::default());
+    store.db().observe_turns(Arc::new(TurnClock::new(Arc::clone(&observers.writer_held))));
     let (checkpointer, checkpoint_thread) =
         Checkpointer::start(store.db().clone(), Arc::clone(&wal), Arc::clone(&shared), observers.checkpoint)?;
     let (hasher, hash_thread) = CompactionHasher::start(store.clone(), &shared)?;
@@ -283,6 +287,7 @@ fn run(
         pace: CompactionPace::new(config.compaction_batch_limit, config.compaction_sleep_interval),
         warning: config.warning_apply_duration,
         on_applied: observers.applied,
+        on_held: observers.writer_held,
         on_changes: observers.changes,
     };
     let raft_thread = RaftThread {

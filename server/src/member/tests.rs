@@ -22,6 +22,7 @@ fn config() -> Config {
 fn observers() -> Observers {
     Observers {
         applied: Box::new(|_, _| {}),
+        writer_held: Arc::new(|_, _| {}),
         checkpoint: Box::new(|_| {}),
         log_write: Arc::new(|_| {}),
         changes: Box::new(|_| {}),

@@ -1,6 +1,6 @@
 //! Disk and MVCC: the log, the database, keys, watches, compaction.
 
-use prometheus::{Histogram, IntCounter, IntGauge};
+use prometheus::{Histogram, HistogramVec, IntCounter, IntGauge};
 
 use super::make::handles;
 
@@ -23,6 +23,10 @@ handles! {
 handles! {
     /// The storage engine: what etcd has no names for.
     EngineMetrics {
+        writer_held: HistogramVec = histograms("holdfast_engine_writer_held_seconds", "Time for which a step has held the writer of the database, by kind of step.", &["step"], super::make::doubling(0.0001, 14)),
+        file_bytes: IntGauge = gauge("holdfast_engine_file_bytes", "Length of the database file on the disk."),
+        held_by_durable_bytes: IntGauge = gauge("holdfast_engine_held_by_durable_bytes", "Free pages of the database that wait for the next checkpoint, in bytes."),
+        held_by_readers_bytes: IntGauge = gauge("holdfast_engine_held_by_readers_bytes", "Free pages of the database that wait for slow readers, in bytes."),
         scrubbed_pages: IntCounter = counter("holdfast_engine_scrubbed_pages_total", "Pages of the database that the scrubber has compared with their checksums."),
         scrub_faults: IntCounter = counter("holdfast_engine_scrub_faults_total", "Damaged pages that the scrubber has found; the member stops at the first."),
         scrub_rounds: IntCounter = counter("holdfast_engine_scrub_rounds_total", "Rounds of the scrubber through the whole database."),

@@ -84,7 +84,7 @@ impl Edit<'_> {
 
     /// A leaf with fewer bytes is thin.
     fn thin(&self) -> usize {
-        self.pages.geometry.room() / 4 * 3
+        self.pages.geometry.room() / 8 * 7
     }
 
     /// No leaf is filled further.

@@ -11,7 +11,7 @@
 use std::collections::BTreeMap;
 
 /// Runs looked at again in one go at the most: a reader that has been slow may let go of a million.
-const LOOK_LIMIT: usize = 4096;
+const LOOK_LIMIT: usize = 2048;
 
 /// A run of pages that must wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

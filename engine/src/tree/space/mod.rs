@@ -15,7 +15,7 @@
 //! - `tree.freed`: pages of the free tree itself that it has outgrown since it was last written.
 //!
 //! The lowest ready page of the file is used first, wherever it is known, so that the end of the file
-//! empties. `scan_from` makes that cheap: no page of the tree below it is ready.
+//! empties. The `scan` makes that cheap: it knows below which page of the tree none is ready.
 //!
 //! The free tree is changed on the heap. It is written at a checkpoint, after everything free has been put
 //! into it: so the durable free tree says exactly what the durable trees do not use. When many of its pages
@@ -36,6 +36,7 @@ pub(crate) use free_tree::free_stamp;
 use free_tree::{FreeTree, freed_twice};
 use held::{Held, HeldPages};
 use ready::Ready;
+use refill::Scan;
 use surplus::Surplus;
 
 use super::edit::Freed;
@@ -46,9 +47,9 @@ use crate::page::{FREE_TREE, Fault, Geometry};
 
 /// Most runs kept ready in memory. A checkpoint puts all of them into the tree while the writer waits, at
 /// one or two microseconds each.
-const READY_LIMIT: usize = 1024;
+const READY_LIMIT: usize = 512;
 /// Most runs held in memory outside the tree; the same holds for them.
-const HELD_LIMIT: usize = 1024;
+const HELD_LIMIT: usize = 512;
 /// Runs put into the tree at a time, once there are too many.
 const HELD_BATCH: usize = 256;
 
@@ -60,11 +61,10 @@ pub(crate) struct Space {
     tree: FreeTree,
     ready: Ready,
     held: HeldPages,
-    /// No page of the tree below this one is ready.
-    scan_from: u64,
-    /// Held runs that may still be passed over before the next transaction.
-    looks: usize,
+    scan: Scan,
     surplus: Surplus,
+    /// A page of the free tree is to be moved when the tree is next written.
+    pub(super) own_page_moves: bool,
 }
 
 impl Space {
@@ -75,9 +75,9 @@ impl Space {
             tree: FreeTree::new(geometry, tree, free_pages),
             ready: Ready::default(),
             held: HeldPages::default(),
-            scan_from: 0,
-            looks: refill::LOOKS,
+            scan: Scan::new(),
             surplus: Surplus::new(),
+            own_page_moves: false,
         }
     }
 
@@ -86,12 +86,7 @@ impl Space {
         self.tree.pages + self.ready.pages() + self.held.fresh_pages() + self.tree.freed.len() as u64
     }
 
-    /// Free pages that must wait.
-    pub(super) fn held_pages(&self) -> u64 {
-        self.held.fresh_pages() + self.held.in_tree_pages()
-    }
-
-    /// Those of them that wait for this root.
+    /// Free pages that wait for this root.
     pub(super) fn pages_waiting_for(&self, txn: u64) -> u64 {
         self.held.pages_waiting_for(txn)
     }
@@ -106,7 +101,7 @@ impl Space {
         self.high_water.saturating_sub(self.free_pages())
     }
 
-    /// Ready pages that nobody has needed for two intervals between checkpoints; with `hurry`, all that are ready.
+    /// Ready pages that nobody has needed for a few intervals between checkpoints; with `hurry`, all that are ready.
     pub(super) fn surplus(&self, hurry: bool) -> u64 {
         let ready = self.ready_pages();
         if hurry { ready } else { self.surplus.pages(ready) }
@@ -161,13 +156,13 @@ impl Space {
 
     /// Lets go of held pages that nobody needs any more, and keeps the lists in memory short.
     pub(super) fn tidy(&mut self, pages: &Pages, protected: &[u64]) -> Result<(), EngineError> {
-        self.looks = refill::LOOKS;
+        self.scan.rest();
         let let_go = self.held.look(protected);
         for (start, len) in let_go.fresh {
             self.make_ready(pages, start, len)?;
         }
         if let Some(lowest) = let_go.lowest_in_tree {
-            self.scan_from = self.scan_from.min(lowest);
+            self.scan.ready(lowest);
         }
         if self.held.fresh_runs() > HELD_LIMIT {
             self.hold_in_tree(pages, self.held.fresh_runs() - HELD_LIMIT + HELD_BATCH)?;
@@ -198,7 +193,7 @@ impl Space {
     ) -> Result<(), EngineError> {
         for (start, len) in runs {
             self.tree.insert(pages, start, len)?;
-            self.scan_from = self.scan_from.min(start);
+            self.scan.ready(start);
         }
         Ok(())
     }
@@ -240,6 +235,8 @@ impl Space {
         level: u8,
         page: u64,
     ) -> Result<bool, EngineError> {
-        self.tree.move_page(pages, key, level, page)
+        let moved = self.tree.move_page(pages, key, level, page)?;
+        self.own_page_moves |= moved;
+        Ok(moved)
     }
 }

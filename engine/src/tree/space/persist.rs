@@ -12,7 +12,6 @@
 
 use super::Space;
 use super::held::Held;
-use super::refill::LOOKS;
 use crate::error::EngineError;
 use crate::page::{Checked, FREE_TREE, Fault};
 use crate::tree::dirty::Dirty;
@@ -22,7 +21,7 @@ use crate::tree::root::TreeRoot;
 use crate::tree::space::free_tree::free_stamp;
 
 /// Changed pages of the tree that are left for the next checkpoint at the most: writing them takes the writer's turn.
-const CHANGED_LIMIT: usize = 1024;
+const CHANGED_LIMIT: usize = 512;
 
 /// The free tree as a checkpoint writes it.
 pub(in crate::tree) struct WrittenTree {
@@ -42,12 +41,13 @@ impl Space {
         protected: &[u64],
     ) -> Result<WrittenTree, EngineError> {
         self.surplus.note(self.ready_pages());
-        self.looks = LOOKS;
+        self.scan.rest();
         self.hold_in_tree(pages, self.held.fresh_runs())?;
         self.absorb(pages, txn, protected)?;
         let own = self.places_for_tree(pages, txn, protected)?;
         let blocks = self.place(pages, txn, own)?;
         self.surplus.next_interval(self.ready_pages());
+        self.own_page_moves = false;
         Ok(WrittenTree { root: self.tree.root, free_pages: self.tree.pages, blocks })
     }
 
