@@ -1,4 +1,5 @@
-//! The mapped file, and the mapped memory behind the file in memory: the only `unsafe` code of the engine.
+//! The mapped file, and the mapped memory behind the file in memory: with the one instruction in `page::prefetch` the
+//! only `unsafe` code of the engine.
 //!
 //! A file is mapped read-only once, over the whole range of addresses that it may ever need, and grows
 //! inside that range: bytes beyond its end are addresses that nobody touches. So a view never moves, and
