@@ -148,7 +148,8 @@ fn run_round(
                     Phase::Reopen => contender.reopen(),
                     phase => contender.run(&word(&phase)),
                 }?;
-                eprintln!("  {}: {}: {:.3} µs", phase.title(), who.title(), cost.wall_each() * 1e6);
+                let [wall, cpu] = [cost.wall_each(), cost.cpu_each()].map(|each| each * 1e6);
+                eprintln!("  {}: {}: {wall:.3} µs, {cpu:.3} of CPU", phase.title(), who.title());
                 figures.entry((shape, phase, *who)).or_default().push(cost);
             }
         }
