@@ -1,7 +1,8 @@
 //! Reads of a database that is not in the page cache: what the advice given for its map is worth.
 //!
 //! `cold_reads build FILE ENTRIES random|ascending` makes a tree of 24 + 150 bytes; `cold_reads get FILE COUNT` reads
-//! random keys, `cold_reads scan FILE [ENTRIES]` all entries in order (or so many). Before reading, the file is dropped
+//! random keys, `cold_reads scan FILE [ENTRIES]` all entries in order (or so many); `cold_reads check FILE` checks and
+//! scrubs the whole file, and tells what memory of its own that took. Before reading, the file is dropped
 //! from the page cache, which the system does only while no process has it mapped: so each runs in a process of its own.
 #![allow(clippy::unwrap_used, missing_docs)]
 
@@ -10,7 +11,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use holdfast_engine::file::MappedFile;
-use holdfast_engine::tree::{Db, DbOptions, TreeId, TreeRead as _, TreeSpec};
+use holdfast_engine::tree::{Db, DbOptions, ScrubPlace, TreeId, TreeRead as _, TreeSpec};
 
 fn stamp(_: &[u8], _: &[u8]) -> u64 {
     0
@@ -28,10 +29,11 @@ fn main() {
         }
         ["get", file, count] => get(Path::new(file), count.parse().unwrap()),
         ["scan", file] => scan(Path::new(file), u64::MAX),
+        ["check", file] => check(Path::new(file)),
         ["scan", file, entries] => scan(Path::new(file), entries.parse().unwrap()),
         _ => {
             eprintln!(
-                "usage: cold_reads build FILE ENTRIES random|ascending | get FILE COUNT | scan FILE [ENTRIES]"
+                "usage: cold_reads build FILE ENTRIES random|ascending | get FILE COUNT | scan FILE [ENTRIES] | check FILE"
             );
         }
     }
@@ -116,4 +118,36 @@ fn scan(path: &Path, entries: u64) {
             took * 1e9 / f64::from(u32::try_from(seen).unwrap())
         );
     }
+}
+
+/// Anonymous memory of this process, in KiB.
+fn anonymous_kib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));
+    line.and_then(|line| line.split_whitespace().next()).and_then(|kib| kib.parse().ok()).unwrap_or(0)
+}
+
+fn check(path: &Path) {
+    drop_from_cache(path);
+    let db = open(path);
+    let (started, before) = (Instant::now(), anonymous_kib());
+    let report = db.check();
+    println!(
+        "check of {} entries in {} pages: {} faults, {:.0} ms, {} KiB more memory",
+        report.entries,
+        report.tree_pages,
+        report.faults.len(),
+        started.elapsed().as_secs_f64() * 1e3,
+        anonymous_kib().saturating_sub(before)
+    );
+    let (started, mut place, mut pages, mut steps) = (Instant::now(), ScrubPlace::default(), 0, 0);
+    loop {
+        let step = db.scrub_step(&mut place, 16);
+        assert_eq!(step.faults, []);
+        (pages, steps) = (pages + step.pages, steps + 1);
+        if step.round_done {
+            break;
+        }
+    }
+    println!("scrub of {pages} pages in {steps} steps: {:.0} ms", started.elapsed().as_secs_f64() * 1e3);
 }

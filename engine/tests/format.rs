@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use holdfast_engine::file::MemFile;
-use holdfast_engine::mvcc::{MvccError, Store, trees};
+use holdfast_engine::mvcc::{MvccError, RangeQuery, Store, trees};
 use holdfast_engine::tree::{Db, DbOptions, TreeId, TreeSpec};
 use holdfast_engine::{EngineError, OpenError};
 
@@ -101,6 +101,107 @@ mod reader {
                 }
             }
         }
+    }
+}
+
+/// A reader of the rows as FORMAT.md tells them: which versions each key has had, and since when they are no more.
+mod rows {
+    use std::collections::BTreeMap;
+
+    use super::reader::Map;
+
+    /// Revision of a version → main revision of what superseded it, if anything has.
+    pub(crate) type Versions = BTreeMap<Vec<u8>, BTreeMap<(u64, u64), Option<u64>>>;
+
+    fn varint(row: &mut &[u8]) -> u64 {
+        let (mut number, mut shift) = (0, 0);
+        loop {
+            let byte = row[0];
+            *row = &row[1..];
+            number |= u64::from(byte & 0x7f) << shift;
+            shift += 7;
+            if byte < 0x80 {
+                return number;
+            }
+        }
+    }
+
+    fn ordered(row: &mut &[u8]) -> u64 {
+        let (number, rest) = row[1..].split_at(row[0] as usize);
+        *row = rest;
+        number.iter().fold(0, |n, &byte| n << 8 | u64::from(byte))
+    }
+
+    pub(crate) fn versions(live: &Map, history: &Map) -> Versions {
+        let mut versions = Versions::new();
+        for (key, mut row) in live.iter().map(|(key, row)| (key, row.as_slice())) {
+            let of_key = versions.entry(key.clone()).or_default();
+            let newest = (varint(&mut row), varint(&mut row));
+            of_key.insert(newest, None);
+            let _age_version_and_length = [varint(&mut row), varint(&mut row), varint(&mut row)];
+            let _lease = if row.is_empty() { 0 } else { varint(&mut row) };
+            if !row.is_empty() {
+                let before = (newest.0 - varint(&mut row), varint(&mut row));
+                of_key.insert(before, Some(newest.0));
+            }
+        }
+        for (row_key, row) in history {
+            let (mut key, mut rest) = (Vec::new(), row_key.as_slice());
+            loop {
+                match rest {
+                    [0, 1, numbers @ ..] => break rest = numbers,
+                    [0, 0xff, more @ ..] => (key.push(0), rest = more).1,
+                    [byte, more @ ..] => (key.push(*byte), rest = more).1,
+                    [] => panic!("a key without an end"),
+                }
+            }
+            let version = (ordered(&mut rest), ordered(&mut rest));
+            versions.entry(key).or_default().insert(version, Some(varint(&mut row.as_slice())));
+        }
+        versions
+    }
+}
+
+#[test]
+fn a_reader_written_from_the_page_reads_the_rows() {
+    let file = Arc::new(MemFile::new());
+    let store = Store::open(open(&file, trees::SPECS, 4096)).unwrap();
+    for n in 0..300_u32 {
+        let key = [b"k\0ey".as_slice(), &(n * 7919 % 40).to_be_bytes()].concat();
+        let mut txn = store.begin().unwrap();
+        txn.begin_revision();
+        if n % 5 == 4 {
+            txn.delete_range(&key, &[], false).unwrap();
+        } else {
+            txn.put(&key, &n.to_be_bytes(), i64::from(n % 3)).unwrap();
+            txn.put(b"\0", &n.to_be_bytes(), -7).unwrap();
+        }
+        txn.end_revision();
+        txn.publish().unwrap();
+    }
+    store.db().checkpoint().unwrap();
+    let trees = reader::read(&file.image());
+    let versions = rows::versions(&trees["live"].1, &trees["history"].1);
+    let view = store.view().unwrap();
+    for revision in 2..=view.revision() {
+        let mut expected = Vec::new();
+        for (key, versions) in &versions {
+            let at = revision as u64;
+            let seen = versions.iter().filter(|((main, _), by)| *main <= at && by.is_none_or(|by| at < by));
+            let seen: Vec<_> = seen.collect();
+            assert!(seen.len() <= 1, "two versions of a key at revision {revision}");
+            expected.extend(seen.iter().map(|((main, sub), _)| {
+                let record = [main.to_be_bytes().as_slice(), b"_", &sub.to_be_bytes()].concat();
+                (key.clone(), trees["records"].1[&record].clone())
+            }));
+        }
+        let query = RangeQuery { key: b"\0", range_end: b"\0", revision, ..RangeQuery::default() };
+        let found: Vec<_> = view.range(&query).unwrap().kvs.iter().map(|kv| kv.to_vec()).collect();
+        assert_eq!(
+            found,
+            expected.into_iter().map(|(_, record)| record).collect::<Vec<_>>(),
+            "at {revision}"
+        );
     }
 }
 

@@ -140,6 +140,31 @@ mod tests {
         }
     }
 
+    /// The same stand in the test of the program in Go: all contenders get the same bytes.
+    #[test]
+    fn keys_and_values_are_those_of_the_others() {
+        let hex = |bytes: &[u8]| bytes.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
+        for (shape, ascending, random, value) in [
+            (
+                Shape::Random,
+                "00000000000f424167b5d1fb24d1ce381ed7826871e75b7c",
+                "cc79d960fa6f5abf67b5d1fb24d1ce381ed7826871e75b7c",
+                "52d72527ca44bfdd",
+            ),
+            (
+                Shape::Registry,
+                "2f72656769737472792f706f64732f64656661756c742f7030303030303030303030306634323431",
+                "2f72656769737472792f706f64732f64656661756c742f7063633739643936306661366635616266",
+                "bed1c275088ed1f1",
+            ),
+        ] {
+            let data = Data::new(shape);
+            assert_eq!(hex(data.key(Order::Ascending, 1_000_001).bytes()), ascending);
+            assert_eq!(hex(data.key(Order::Random, 1_000_001).bytes()), random);
+            assert_eq!(hex(&data.value(1_000_001)[..8]), value);
+        }
+    }
+
     fn data_key(shape: Shape, order: Order, number: u64) -> Vec<u8> {
         Data::new(shape).key(order, number).bytes().to_vec()
     }

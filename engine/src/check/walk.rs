@@ -5,7 +5,7 @@ use crate::page::{
     Checked, Child, FREE_TREE, Fault, HEADER_BYTES, LeafCell, Node, RunRef, Stored, UNPLACED, key_head,
     read_run, u64_at,
 };
-use crate::tree::{StampFn, TreeView};
+use crate::tree::{StampFn, TreeView, read_ahead};
 
 /// The walk over one tree.
 pub(super) struct Walk<'w, 'a> {
@@ -226,6 +226,9 @@ impl<'a> Walk<'_, 'a> {
         let (mut count, mut greatest, mut whole) = (0_u64, 0, true);
         for i in 0..node.count() {
             let child = node.child(i)?;
+            if level == 1 {
+                read_ahead(&self.view, node, i);
+            }
             match self.page(&child, level - 1, page.txn, (separators[i], separators[i + 1]), walked) {
                 Some((below, stamp)) => {
                     count = count.saturating_add(below);

@@ -15,6 +15,8 @@ use crate::tree::TreeRead;
 
 /// Below this many rows, sorting is not worth it.
 const MIN_BATCH: usize = 8;
+/// Look-ups handed down at a time: their keys fit the nearest cache.
+const PIECE: usize = 256;
 /// So many revisions in a row are worth a cursor.
 const MIN_RUN: usize = 6;
 
@@ -98,15 +100,19 @@ impl<'t, T: TreeRead> Reader<'t, T> {
         alone: &[Wanted],
         put: &mut impl FnMut(u32, Option<&'t [u8]>) -> Result<(), MvccError>,
     ) -> Result<(), MvccError> {
-        let keys: Vec<EncodedRecordKey> =
-            alone.iter().map(|&(revision, _)| RecordKey::put(revision).encode()).collect();
-        let mut fault = None;
-        self.tree.get_each(RECORDS, &keys, |i, found| {
-            if let Err(e) = put(alone[i].1, found) {
-                fault.get_or_insert(e);
-            }
-        })?;
-        fault.map_or(Ok(()), Err)
+        let mut keys: Vec<EncodedRecordKey> = Vec::with_capacity(alone.len().min(PIECE));
+        for piece in alone.chunks(PIECE) {
+            keys.clear();
+            keys.extend(piece.iter().map(|&(revision, _)| RecordKey::put(revision).encode()));
+            let mut put_all = Ok(());
+            self.tree.get_each(RECORDS, &keys, |i, found| {
+                if put_all.is_ok() {
+                    put_all = put(piece[i].1, found);
+                }
+            })?;
+            put_all?;
+        }
+        Ok(())
     }
 }
 

@@ -133,9 +133,11 @@ impl LiveRow {
         }
         let before = i64::try_from(take_varint(&mut value)?).ok()?;
         let sub = i64::try_from(take_varint(&mut value)?).ok()?;
+        // A damaged row must not make a revision below zero, which has no key.
+        let main = info.modified.main.checked_sub(before).filter(|main| *main >= 0)?;
         let previous = VersionInfo {
             create_revision: info.create_revision,
-            modified: Revision::new(info.modified.main.checked_sub(before)?, sub),
+            modified: Revision::new(main, sub),
             version: info.version.checked_sub(1)?,
             record_len: take_varint(&mut value)?,
             lease: if value.is_empty() { 0 } else { take_varint(&mut value)? as i64 },

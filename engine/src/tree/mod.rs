@@ -40,6 +40,7 @@ pub use snapshot::Snapshot;
 pub use stats::{Checkpoint, DbStats};
 pub use write::WriteTxn;
 
+pub(crate) use ahead::stepped as read_ahead;
 pub(crate) use db::Shared;
 pub(crate) use pages::{Pages, Reader};
 pub(crate) use read::TreeView;

@@ -1,13 +1,10 @@
 //! KV: everything but Range, which has a service of its own.
 
-use std::pin::Pin;
-
 use holdfast_core::apply::{self, Reply};
 use holdfast_proto::error::EtcdError;
 use holdfast_proto::etcdserverpb as pb;
 use holdfast_proto::etcdserverpb::kv_server::Kv;
 use holdfast_proto::etcdserverpb::request_op::Request as Op;
-use tokio_stream::Stream;
 use tonic::{Request, Response, Status};
 
 use super::{Services, checks, complete_header, unexpected_reply};
@@ -41,13 +38,13 @@ impl Kv for Services {
         Err(Status::internal("holdfast: Range is served by a route of its own, which is missing"))
     }
 
-    type RangeStreamStream = Pin<Box<dyn Stream<Item = Result<pb::RangeStreamResponse, Status>> + Send>>;
+    type RangeStreamStream = super::range_stream::Messages;
 
     async fn range_stream(
         &self,
-        _: Request<pb::RangeRequest>,
+        request: Request<pb::RangeRequest>,
     ) -> Result<Response<Self::RangeStreamStream>, Status> {
-        Err(super::later::not_yet("RangeStream"))
+        super::range_stream::answer(self, request.into_inner()).await.map(Response::new)
     }
 
     async fn put(&self, request: Request<pb::PutRequest>) -> Result<Response<pb::PutResponse>, Status> {

@@ -3,6 +3,7 @@
 //! | file | what |
 //! | --- | --- |
 //! | `kv.rs`, `range.rs` | KV; Range has its own service, whose answers are spliced from stored bytes |
+//! | `range_stream.rs` | RangeStream, a message at a time |
 //! | `checks.rs` | what a request may ask, before anything is proposed |
 //! | `lease.rs`, `cluster.rs`, `maintenance.rs`, `health.rs` | one service each |
 //! | `image.rs`, `snapshot.rs` | one state of the database in etcd's shape; its bbolt image |
@@ -19,6 +20,7 @@ mod later;
 mod lease;
 mod maintenance;
 mod range;
+mod range_stream;
 mod snapshot;
 
 use std::path::PathBuf;

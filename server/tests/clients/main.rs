@@ -11,4 +11,5 @@ mod http;
 mod leases;
 mod life;
 mod snapshots;
+mod streaming;
 mod watching;

@@ -9,12 +9,11 @@ use holdfast_engine::tree::{Db, DbOptions};
 
 use super::*;
 
-/// Key and value.
-type Entry = (Vec<u8>, Vec<u8>);
+type Pair = (Vec<u8>, Vec<u8>);
 
 /// Bucket by bucket, its entries.
 #[derive(Default, Debug, PartialEq)]
-struct Everything(Vec<(String, Vec<Entry>)>);
+struct Everything(Vec<(String, Vec<Pair>)>);
 
 impl Sink for Everything {
     fn bucket(&mut self, name: &str) -> Result<(), ImageError> {
