@@ -391,7 +391,7 @@ fn watch(options: &Options, member: &mut Member, survivors: u64) -> Outcome<()> 
     };
     while member.next_compaction.is_some() {
         member.housekeeping()?;
-        std::thread::sleep(Duration::from_millis(1));
+        std::thread::sleep(Duration::from_micros(200));
     }
     member.report("compacted", survivors);
     let (mut puts, mut compactions) = (0_u64, 1);

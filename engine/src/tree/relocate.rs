@@ -35,6 +35,8 @@ const RESERVE_PART: u64 = 32;
 const RESERVE_LEAST: u64 = 64;
 /// Moving begins when there is so many times the reserve to gain.
 pub(super) const WORTH_IT: u64 = 3;
+/// The pages of so many steps are asked for ahead, so that a step seldom waits for the disk with the writer's turn.
+const AHEAD_STEPS: u64 = 8;
 /// Pages looked at in one step, for each page that it may write.
 const LOOKS_PER_PAGE: u64 = 8;
 
@@ -116,6 +118,10 @@ impl WriteTxn {
                 return Ok(nothing);
             }
         };
+        let ahead = at.saturating_sub(AHEAD_STEPS * most_pages).max(floor);
+        if let (Some(from), Some(to)) = (shared.pages.offset(ahead), shared.pages.offset(at)) {
+            shared.pages.file.will_need(from, to.saturating_sub(from));
+        }
         let (mut written, mut looks) = (0, most_pages.saturating_mul(LOOKS_PER_PAGE));
         while at > floor && written < most_pages && looks > 0 {
             looks -= 1;
@@ -156,7 +162,8 @@ impl WriteTxn {
         let before = self.dirty_pages();
         let run_pages = match claim {
             Claim::Page { tree: FREE_TREE, level, key } => {
-                return Ok(self.space().move_own_page(&shared.pages, &key, level, page)?.into());
+                let moved = self.space().move_own_page(&shared.pages, &key, level, page);
+                return moved.map(u64::from).map_err(|e| shared.set_poison(e));
             }
             Claim::Page { tree, level, key } => {
                 self.edit(tree as usize - 1, &key, |edit| edit.move_page(&key, level, page))?;
@@ -164,7 +171,8 @@ impl WriteTxn {
             }
             Claim::Run { tree, pages, key } => {
                 // Only where the new place is known to lie below: else the file would grow.
-                if !self.space().has_run_below(&shared.pages, pages, page)? {
+                let below = self.space().has_run_below(&shared.pages, pages, page);
+                if !below.map_err(|e| shared.set_poison(e))? {
                     return Ok(0);
                 }
                 if self.edit(tree as usize - 1, &key, |edit| edit.move_run(&key, page))? { pages } else { 0 }

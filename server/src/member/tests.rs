@@ -340,3 +340,48 @@ async fn reads_and_the_log_go_on_during_a_large_deletion() {
     assert!(value(&member, "/registry/0123456").is_none());
     stop(running).await;
 }
+
+/// What was put last stands at the end of the file. When everything before it has gone, it must move before the file can be
+/// cut; and nobody writes meanwhile.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_idle_member_gives_space_back() {
+    let pages: Arc<MemFile> = Arc::new(MemFile::new());
+    let storage =
+        Storage { pages: Arc::clone(&pages) as Arc<dyn PageFile>, log: Arc::new(RecordingDevice::new()) };
+    let relocations = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&relocations);
+    let writer_held: OnHeld = Arc::new(move |step, _| {
+        counted.fetch_add(usize::from(step == WriterStep::Relocation), Ordering::Relaxed);
+    });
+    let (member, running) = start(&config(), &storage, Observers { writer_held, ..observers() }).unwrap();
+    member.wait_ready().await.unwrap();
+    let large = "v".repeat(1 << 20);
+    for n in 0..16 {
+        put(&member, &format!("large/{n}"), &large).await.unwrap();
+    }
+    let mut revision = 0;
+    for n in 0..200 {
+        revision = put(&member, &format!("small/{n}"), &large[..1000]).await.unwrap();
+    }
+    let full = pages.len();
+    assert!(full > 16 << 20);
+    let delete_range = Some(pb::DeleteRangeRequest {
+        key: "large/".into(),
+        range_end: "large0".into(),
+        ..Default::default()
+    });
+    member.propose(pb::InternalRaftRequest { delete_range, ..Default::default() }).await.unwrap();
+    let compaction = Some(pb::CompactionRequest { revision: revision + 1, physical: true });
+    member.propose(pb::InternalRaftRequest { compaction, ..Default::default() }).await.unwrap();
+    member.defragment();
+    while pages.len() > full / 4 {
+        assert!(!member.0.shared.has_failed());
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    assert!(relocations.load(Ordering::Relaxed) > 0);
+    for n in 0..200 {
+        assert_eq!(value(&member, &format!("small/{n}")).unwrap(), large.as_bytes()[..1000]);
+    }
+    assert!(member.store().db().check().is_clean());
+    stop(running).await;
+}
