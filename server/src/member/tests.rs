@@ -182,6 +182,10 @@ async fn the_log_of_another_member_is_refused() {
         let (member, running) = start(&config, &storage, observers()).unwrap();
         member.wait_ready().await.unwrap();
         put(&member, "k", "v").await.unwrap();
+        // What a member tells the cluster about itself are entries too: both logs are to end at the same index.
+        while member.cluster_version().is_none() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
         stop(running).await;
         storage
     };
