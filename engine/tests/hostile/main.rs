@@ -24,10 +24,16 @@ fn sealing_a_sound_file_changes_nothing() {
 }
 
 /// A stream that was asked to go on before its range; a put over a version that is newer than the current revision; a
-/// row whose version before had a negative revision.
+/// row whose version before had a negative revision; one whose version before was older than its key.
 #[test]
 fn scripts_that_once_did_harm() {
-    for change in [[109, 129, 13, 153, 148, 4], [41, 181, 156, 13, 10, 65], [69, 230, 36, 234, 234, 0]] {
+    let scripts = [
+        [109, 129, 13, 153, 148, 4],
+        [41, 181, 156, 13, 10, 65],
+        [69, 230, 36, 234, 234, 0],
+        [5, 192, 191, 7, 1, 44],
+    ];
+    for change in scripts {
         hostile::run(&[&[1], &change[..]].concat());
     }
 }
