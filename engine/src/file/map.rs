@@ -273,7 +273,12 @@ pub(super) struct Memory {
 impl Memory {
     /// Reserves `bytes` of addresses; memory is taken only where something is written.
     pub(super) fn reserve(bytes: usize) -> Result<Self, Error> {
-        let map = MmapOptions::new().len(bytes).no_reserve_swap().map_anon()?;
+        let mut options = MmapOptions::new();
+        // Miri knows no such flag.
+        if !cfg!(miri) {
+            options.no_reserve_swap();
+        }
+        let map = options.len(bytes).map_anon()?;
         Ok(Self { raw: map.into() })
     }
 

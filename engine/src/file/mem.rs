@@ -60,7 +60,7 @@ struct Journal {
 
 impl MemFile {
     /// Addresses reserved by [`MemFile::new`], in bytes. Memory is taken only where something is written.
-    pub const RESERVE_BYTES: usize = 4 << 30;
+    pub const RESERVE_BYTES: usize = if cfg!(miri) { 4 << 20 } else { 4 << 30 };
 
     /// An empty file.
     ///

@@ -133,8 +133,9 @@ impl LiveRow {
         }
         let before = i64::try_from(take_varint(&mut value)?).ok()?;
         let sub = i64::try_from(take_varint(&mut value)?).ok()?;
-        // A damaged row must not make a revision below zero, which has no key.
-        let main = info.modified.main.checked_sub(before).filter(|main| *main >= 0)?;
+        // A damaged row must not make a revision below zero, which has no key, or a version older than its key.
+        let created = info.create_revision;
+        let main = info.modified.main.checked_sub(before).filter(|main| *main >= created.max(0))?;
         let previous = VersionInfo {
             create_revision: info.create_revision,
             modified: Revision::new(main, sub),
