@@ -3,6 +3,7 @@
 //! While it has no place in the file, a page is known by a number with the bit [`UNPLACED`] set and its
 //! index in here below it; parents hold that number where they will hold the page's own.
 
+use super::edit::Path;
 use crate::page::{Checked, Fault, Geometry, HEADER_BYTES, Kind, Node, PageBuf, RunRef, UNPLACED, build_run};
 
 /// Buffers that are kept for the next transaction.
@@ -41,11 +42,13 @@ pub(crate) struct Dirty {
     items: Vec<Item>,
     vacant: Vec<u32>,
     spare: Vec<Box<[u8]>>,
+    /// By tree, the way to its last leaf, for as long as it is known to be the way.
+    edges: Vec<Option<Path>>,
 }
 
 impl Dirty {
     pub(crate) fn new(geometry: Geometry) -> Self {
-        Self { geometry, items: Vec::new(), vacant: Vec::new(), spare: Vec::new() }
+        Self { geometry, items: Vec::new(), vacant: Vec::new(), spare: Vec::new(), edges: Vec::new() }
     }
 
     /// Pages and runs in here.
@@ -59,6 +62,30 @@ impl Dirty {
             self.keep_buffer(item);
         }
         self.vacant.clear();
+        self.edges.clear();
+    }
+
+    /// The way to the last leaf of a tree, if it is known.
+    #[inline]
+    pub(super) fn edge(&self, tree: u8) -> Option<&Path> {
+        self.edges.get(usize::from(tree))?.as_ref()
+    }
+
+    /// Remembers the way to the last leaf of a tree. Whoever changes which pages are on it, or their slots, forgets it.
+    pub(super) fn set_edge(&mut self, tree: u8, path: &Path) {
+        let index = usize::from(tree);
+        if self.edges.len() <= index {
+            self.edges.resize(index + 1, None);
+        }
+        self.edges[index] = Some(*path);
+    }
+
+    /// Ends [`Dirty::set_edge`].
+    #[inline]
+    pub(super) fn forget_edge(&mut self, tree: u8) {
+        if let Some(edge) = self.edges.get_mut(usize::from(tree)) {
+            *edge = None;
+        }
     }
 
     fn keep_buffer(&mut self, item: Item) {
@@ -136,6 +163,7 @@ impl Dirty {
 
     /// Takes an item out; its number may be given to another.
     pub(super) fn take(&mut self, number: u64) -> Checked<Item> {
+        self.edges.clear();
         let index = (number & !UNPLACED) as usize;
         match self.items.get_mut(index) {
             Some(Item::Vacant) | None => {

@@ -16,6 +16,7 @@ impl Edit<'_> {
         if !self.has(key)? {
             return Ok(false);
         }
+        self.dirty.forget_edge(self.tree);
         let path = self.path_to(key)?;
         let (slot, found) = self.dirty.page(path.leaf())?.node().lower_bound(key, &self.reader())?;
         if !found {
@@ -125,6 +126,7 @@ impl Edit<'_> {
 
     /// Moves everything of the child behind `slot` into the child in `slot`, if both together take at most `most` bytes.
     pub(super) fn merge(&mut self, parent: u64, slot: usize, most: usize) -> Checked<bool> {
+        self.dirty.forget_edge(self.tree);
         let branch = self.dirty.page(parent)?.node();
         let level = branch.level() - 1;
         let (mut left, right) = (branch.child(slot)?, branch.child(slot + 1)?);

@@ -40,7 +40,8 @@ pub(crate) struct Edit<'a> {
 }
 
 /// The way from the root to a leaf, all of it dirty.
-struct Path {
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Path {
     /// Unplaced number and slot of each page, the root first. The slot of the leaf means nothing.
     steps: [(u64, usize); DEPTH_LIMIT],
     len: usize,

@@ -26,6 +26,7 @@ impl Edit<'_> {
         let Some(mut slot) = first else {
             return Ok(upper);
         };
+        self.dirty.forget_edge(self.tree);
         let parent = self.way_to(key, 1)?;
         let (mut left, mut merged) = (most, false);
         while left > 0 && slot + 1 < self.dirty.page(parent)?.count() {

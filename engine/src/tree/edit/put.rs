@@ -1,4 +1,7 @@
 //! Putting an entry: into its leaf when there is room, by a split when there is none.
+//!
+//! Keys that come in ascending order behind all others are not searched for: the transaction remembers the way to the
+//! last leaf of each tree until something changes that way, and comparing with the last key there is enough.
 
 use super::{Edit, Path};
 use crate::error::EngineError;
@@ -7,11 +10,23 @@ use crate::tree::dirty::Item;
 use crate::tree::edit::insert::Grown;
 use crate::tree::root::TreeRoot;
 
+/// The slot behind the last key of a leaf, if `key` is greater than that. A key that goes on in a run is not asked for.
+fn behind_all(leaf: &PageBuf, key: &[u8]) -> Checked<Option<usize>> {
+    let count = leaf.count();
+    let Some(last) = count.checked_sub(1) else {
+        return Ok(None);
+    };
+    let last = leaf.node().inline_key(last)?;
+    Ok((last.long.is_none() && key > last.inline).then_some(count))
+}
+
 /// The way to a key: where it stands, or would stand.
 struct Way {
     path: Path,
     slot: usize,
     found: bool,
+    /// It is the way that the transaction remembers.
+    remembered: bool,
 }
 
 impl Edit<'_> {
@@ -30,7 +45,7 @@ impl Edit<'_> {
     ) -> Checked<Result<R, E>> {
         let way = self.place_of(key)?;
         let answer = match &way {
-            Some(Way { path, slot, found: true }) => {
+            Some(Way { path, slot, found: true, .. }) => {
                 let leaf = self.dirty.page(path.leaf())?;
                 change(Some(self.view().value(&leaf.node().entry(*slot)?)?), value)
             }
@@ -50,19 +65,24 @@ impl Edit<'_> {
         if self.root.depth == 0 {
             return Ok(None);
         }
+        if let Some(path) = self.dirty.edge(self.tree)
+            && let Some(slot) = behind_all(self.dirty.page(path.leaf())?, key)?
+        {
+            return Ok(Some(Way { path: *path, slot, found: false, remembered: true }));
+        }
         let path = self.path_to(key)?;
         let (slot, found) = self.dirty.page(path.leaf())?.node().lower_bound(key, &self.reader())?;
-        Ok(Some(Way { path, slot, found }))
+        Ok(Some(Way { path, slot, found, remembered: false }))
     }
 
     fn put_at(&mut self, way: Option<&Way>, key: &[u8], value: &[u8]) -> Checked<()> {
         let stamp = (self.stamp)(key, value);
-        let Some(Way { path, slot, found }) = way else {
+        let Some(Way { path, slot, found, remembered }) = way else {
             let leaf = self.dirty.fresh(self.tree, 0);
             let page = self.dirty.add(Item::Page(leaf));
             *self.root = TreeRoot { page, checksum: 0, count: 0, stamp: 0, depth: 1 };
             let path = self.path_to(key)?;
-            return self.put_at(Some(&Way { path, slot: 0, found: false }), key, value);
+            return self.put_at(Some(&Way { path, slot: 0, found: false, remembered: false }), key, value);
         };
         if *found && self.replace_in_place(path, *slot, key, value, stamp)? {
             return self.note(path, 0, stamp, None);
@@ -71,6 +91,11 @@ impl Edit<'_> {
             self.remove_entry(path.leaf(), *slot)?;
         }
         let grown = self.insert_entry(path, *slot, key, value, stamp)?;
+        if grown.is_some() {
+            self.dirty.forget_edge(self.tree);
+        } else if path.edge && !remembered {
+            self.dirty.set_edge(self.tree, path);
+        }
         self.note(path, i64::from(!found), stamp, grown)
     }
 
@@ -171,10 +196,15 @@ impl Edit<'_> {
 
     /// Puts the left half in the place of the page, and the right half beside it.
     fn put_halves(&mut self, number: u64, left: PageBuf, right: PageBuf, separator: &[u8]) -> Checked<Grown> {
-        let inline_key = self.pages.geometry.inline_key();
-        let long = (separator.len() > inline_key).then(|| self.dirty.add_run(self.tree, separator, &[]));
-        let inline = separator[..separator.len().min(inline_key)].to_vec();
+        let (inline, long) = self.separator(separator);
         self.finish_split(number, left, right, inline, long)
+    }
+
+    /// What stands of a separator in its cell, and the run of a long one.
+    fn separator(&mut self, whole: &[u8]) -> (Vec<u8>, Option<RunRef>) {
+        let inline_key = self.pages.geometry.inline_key();
+        let long = (whole.len() > inline_key).then(|| self.dirty.add_run(self.tree, whole, &[]));
+        (whole[..whole.len().min(inline_key)].to_vec(), long)
     }
 
     /// Puts the halves of a split page in place and tells what the parent must know.
