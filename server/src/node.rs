@@ -291,6 +291,8 @@ fn scrape(member: &Member, watches: &WatchHandle, metrics: &Metrics) {
     metrics.mvcc.db_total_bytes.set((stats.pages * page) as i64);
     metrics.mvcc.db_in_use_bytes.set((stats.pages_in_use * page) as i64);
     metrics.mvcc.open_read_transactions.set(stats.readers as i64);
+    let oldest_reader = stats.oldest_reader_ticks.unwrap_or(0) * TICK.as_secs();
+    metrics.engine.oldest_reader.set(oldest_reader as i64);
     metrics.engine.file_bytes.set(stats.file_bytes as i64);
     metrics.engine.held_by_durable_bytes.set((stats.pages_held_by_durable * page) as i64);
     metrics.engine.held_by_readers_bytes.set((stats.pages_held_by_readers * page) as i64);

@@ -160,7 +160,7 @@ impl Db {
     }
 
     /// Tells what time it is: a number that only grows, in whatever unit (milliseconds, say). The engine has no
-    /// clock; snapshots remember the tick at which they were taken, and [`DbStats::oldest_reader_tick`] tells
+    /// clock; snapshots remember the tick at which they were taken, and [`DbStats::oldest_reader_ticks`] tells
     /// the oldest one's.
     pub fn set_tick(&self, tick: u64) {
         self.0.readers.set_tick(tick);
@@ -217,7 +217,7 @@ impl Db {
             page_size: shared.pages.geometry.size as u32,
             readers: pinned.len() as u64,
             oldest_reader_txn: pinned.iter().min().copied(),
-            oldest_reader_tick: shared.readers.oldest_tick(),
+            oldest_reader_ticks: shared.readers.oldest_age(),
             published_txn: shared.published.load_full().txn,
             durable_txn: durable.txn,
             durable_mark: durable.mark,

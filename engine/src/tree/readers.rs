@@ -256,11 +256,12 @@ impl Readers {
         pinned
     }
 
-    /// The least tick at which a reader that is still there came.
-    pub(super) fn oldest_tick(&self) -> Option<u64> {
+    /// How many ticks ago the reader came that is here longest.
+    pub(super) fn oldest_age(&self) -> Option<u64> {
         let slots = self.taken().map(|(_, slot)| slot.since.load(Ordering::Relaxed)).min();
         let others = self.others.lock().keys().map(|&(_, tick)| tick).min();
-        slots.into_iter().chain(others).min()
+        let oldest = slots.into_iter().chain(others).min()?;
+        Some(self.tick.load(Ordering::Relaxed).saturating_sub(oldest))
     }
 }
 
@@ -325,19 +326,19 @@ mod tests {
     }
 
     #[test]
-    fn the_tick_of_the_oldest_reader_is_told() {
+    fn the_age_of_the_oldest_reader_is_told() {
         let (readers, published) = (Readers::new(), Published::new(root(1)));
-        assert_eq!(readers.oldest_tick(), None);
+        assert_eq!(readers.oldest_age(), None);
         let mut pins = Vec::new();
         for tick in 1..=SLOTS as u64 + 2 {
             readers.set_tick(tick * 100);
             pins.push(readers.pin(&published));
         }
         for (n, (pin, root)) in pins.into_iter().enumerate() {
-            assert_eq!(readers.oldest_tick(), Some((n as u64 + 1) * 100));
+            assert_eq!(readers.oldest_age(), Some((SLOTS as u64 + 1 - n as u64) * 100));
             readers.unpin(pin, root);
         }
-        assert_eq!(readers.oldest_tick(), None);
+        assert_eq!(readers.oldest_age(), None);
     }
 
     #[test]

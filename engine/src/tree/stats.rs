@@ -36,9 +36,8 @@ pub struct DbStats {
     pub readers: u64,
     /// Transaction of the oldest root that a snapshot pins.
     pub oldest_reader_txn: Option<u64>,
-    /// Tick ([`Db::set_tick`](super::Db::set_tick)) at which the oldest of them was made: its age is the tick of
-    /// now less this one.
-    pub oldest_reader_tick: Option<u64>,
+    /// For how many ticks ([`Db::set_tick`](super::Db::set_tick)) the oldest of them has been there.
+    pub oldest_reader_ticks: Option<u64>,
     /// Newest published transaction.
     pub published_txn: u64,
     /// Newest durable transaction.

@@ -121,8 +121,9 @@ async fn raise_alarms(member: Member) {
 async fn let_long_reads_end(member: Member) {
     let mut ticks = tokio::time::interval(super::holds::TICK);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
+    for tick in 0.. {
         ticks.tick().await;
+        member.store().db().set_tick(tick);
         let broken = member.store().hold_stats().broken;
         member.store().tick_holds();
         let ended = member.store().hold_stats().broken - broken;

@@ -27,6 +27,7 @@ handles! {
         file_bytes: IntGauge = gauge("holdfast_engine_file_bytes", "Length of the database file on the disk."),
         held_by_durable_bytes: IntGauge = gauge("holdfast_engine_held_by_durable_bytes", "Free pages of the database that wait for the next checkpoint, in bytes."),
         held_by_readers_bytes: IntGauge = gauge("holdfast_engine_held_by_readers_bytes", "Free pages of the database that wait for slow readers, in bytes."),
+        oldest_reader: IntGauge = gauge("holdfast_engine_oldest_reader_seconds", "For how long the oldest reader has pinned its state of the database; 0 when there is none."),
         scrubbed_pages: IntCounter = counter("holdfast_engine_scrubbed_pages_total", "Pages of the database that the scrubber has compared with their checksums."),
         scrub_faults: IntCounter = counter("holdfast_engine_scrub_faults_total", "Damaged pages that the scrubber has found; the member stops at the first."),
         scrub_rounds: IntCounter = counter("holdfast_engine_scrub_rounds_total", "Rounds of the scrubber through the whole database."),

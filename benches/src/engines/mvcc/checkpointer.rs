@@ -11,7 +11,7 @@ use super::super::engine::Outcome;
 /// A checkpoint begins when so many bytes were put since the last.
 const BYTES: u64 = 16 << 20;
 /// Or after this time.
-const INTERVAL: Duration = Duration::from_secs(5);
+const INTERVAL: Duration = Duration::from_secs(2);
 
 /// The thread, and what was put since it was last woken.
 pub(super) struct Checkpointer {

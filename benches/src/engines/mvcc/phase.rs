@@ -62,7 +62,7 @@ impl MvccPhase {
     pub(crate) fn step(self) -> Option<&'static str> {
         match self {
             Self::Load | Self::Appends | Self::Overwrites => Some("longest batch of 500"),
-            Self::Compact | Self::CompactDeleted => Some("longest step of 128 rows"),
+            Self::Compact | Self::CompactDeleted => Some("longest step"),
             _ => None,
         }
     }

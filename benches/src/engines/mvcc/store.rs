@@ -27,7 +27,7 @@ const RANGES: u64 = 100;
 /// Revisions of a key with a long history.
 const HOT: u64 = 100_000;
 /// Rows of a step of compaction: as a member takes them.
-const COMPACTION_ROWS: usize = 128;
+const COMPACTION_ROWS: usize = 1000;
 /// So much of the keys is put again, and as many new ones, and as many are removed.
 const PART: u64 = 10;
 /// Where keys end that a removal takes from the beginning of all, in a random order: [`PART`] of all keys.
