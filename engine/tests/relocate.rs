@@ -114,6 +114,24 @@ fn an_idle_database_that_was_thinned_out_gets_small() {
     }
 }
 
+/// What is free comes to lie just above what is worth moving for, and what a checkpoint leaves of it just below.
+#[test]
+fn an_idle_database_comes_to_rest_at_the_limit_of_what_is_worth_it() {
+    for seed in [6, 15] {
+        let file = Arc::new(MemFile::new());
+        let db = open(&file, 512);
+        let (mut model, mut numbers) = (Model::new(), Numbers(seed));
+        fill(&db, &mut model, &mut numbers, 15_000);
+        db.checkpoint().unwrap();
+        thin_out(&db, &mut model, 10, &mut numbers);
+        db.checkpoint().unwrap();
+        settle(&db, 32, |_| {});
+        let txn = db.stats().durable_txn;
+        assert_eq!(db.checkpoint().unwrap().txn, txn, "there is nothing to write any more");
+        assert_clean(&db);
+    }
+}
+
 #[test]
 fn moving_makes_thin_leaves_dense() {
     let file = Arc::new(MemFile::new());

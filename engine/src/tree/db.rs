@@ -283,7 +283,7 @@ impl Shared {
         // A few intervals without need make free pages a surplus.
         let (surplus, reserve) = (space.surplus(false), reserve(space));
         let enough = WORTH_IT * reserve;
-        let unsettled = space.surplus(true) > enough && surplus <= enough;
+        let unsettled = space.surplus(true) > enough && surplus <= enough && space.surplus_may_grow();
         let can_be_cut = space.tail_pages(&self.pages)? > reserve
             || self.length_after_cut(space.high_water.max(durable.high_water)).is_some();
         let mut figures = self.figures.lock();

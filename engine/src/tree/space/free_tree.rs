@@ -88,7 +88,7 @@ impl FreeTree {
             }
             if start + len == after {
                 total += after_len;
-                self.change(pages, |edit| edit.delete(&after.to_be_bytes()).map(|_| ()))?;
+                self.change(pages, |edit| delete_run(edit, after))?;
             }
         }
         self.pages += len;
@@ -104,12 +104,15 @@ impl FreeTree {
             let what = "it is taken from a free run that is not there";
             return Err(pages.error(FREE_TREE, Fault::page(start, what), None, None));
         };
-        self.pages = self.pages.saturating_sub(len);
+        self.pages = self.pages.checked_sub(len).ok_or_else(|| {
+            let what = "more pages are taken from the free runs than were counted";
+            pages.error(FREE_TREE, Fault::page(start, what), None, None)
+        })?;
         self.change(pages, |edit| {
             if first < start {
                 edit.put(&first.to_be_bytes(), &(start - first).to_le_bytes())?;
             } else {
-                edit.delete(&first.to_be_bytes())?;
+                delete_run(edit, first)?;
             }
             if end < first + total {
                 edit.put(&end.to_be_bytes(), &(first + total - end).to_le_bytes())?;
@@ -150,6 +153,15 @@ impl FreeTree {
         cursor.prev()?;
         Ok((decode(pages, &cursor)?, after))
     }
+}
+
+/// Takes out the entry of a run that a cursor has just found. Only in a damaged tree does the way down miss it; going on
+/// would leave its pages listed and counted as taken.
+fn delete_run(edit: &mut Edit<'_>, start: u64) -> Checked<()> {
+    if edit.delete(&start.to_be_bytes())? {
+        return Ok(());
+    }
+    Err(Fault::page(start, "a free run begins at it that is found on one way and not on another"))
 }
 
 pub(super) fn freed_twice(pages: &Pages, page: u64) -> EngineError {

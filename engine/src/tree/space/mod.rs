@@ -118,6 +118,11 @@ impl Space {
         Ok(start)
     }
 
+    /// Whether checkpoints alone may make the surplus larger.
+    pub(super) fn surplus_may_grow(&self) -> bool {
+        self.surplus.may_grow()
+    }
+
     /// Takes in what transaction `freed` has freed. `protected` are the protected roots, ascending.
     pub(super) fn release(
         &mut self,
@@ -127,6 +132,7 @@ impl Space {
         protected: &[u64],
     ) -> Result<(), EngineError> {
         self.surplus.note(self.ready_pages());
+        self.surplus.disturbed();
         for run in runs {
             self.check_range(pages, run.start, run.pages)?;
             let held = Held { start: run.start, pages: run.pages, written: run.written, freed };

@@ -11,6 +11,8 @@ const INTERVALS: usize = 4;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Surplus {
     least: [u64; INTERVALS],
+    /// Checkpoints since pages were last freed by a transaction.
+    quiet: usize,
 }
 
 impl Surplus {
@@ -18,7 +20,7 @@ impl Surplus {
     pub(super) fn new() -> Self {
         let mut least = [0; INTERVALS];
         least[0] = u64::MAX;
-        Self { least }
+        Self { least, quiet: 0 }
     }
 
     /// So many pages are ready at this moment.
@@ -26,8 +28,22 @@ impl Surplus {
         self.least[0] = self.least[0].min(ready);
     }
 
+    /// A transaction other than a checkpoint frees pages.
+    pub(super) fn disturbed(&mut self) {
+        self.quiet = 0;
+    }
+
+    /// Whether more checkpoints without a transaction in between may find a larger surplus. Each of them needs some
+    /// pages for the free tree, so the surplus of a file at rest stays a little below what is ready: without an end
+    /// to this, a checkpoint would be wanted for ever. The first one still finds held what the root before it needs,
+    /// so its interval must have left the count.
+    pub(super) fn may_grow(&self) -> bool {
+        self.quiet <= INTERVALS
+    }
+
     /// A checkpoint begins the next interval.
     pub(super) fn next_interval(&mut self, ready: u64) {
+        self.quiet = self.quiet.saturating_add(1);
         self.note(ready);
         self.least.rotate_right(1);
         self.least[0] = ready;
@@ -66,5 +82,18 @@ mod tests {
         assert_eq!((surplus.pages(400), surplus.pages(30)), (400, 30));
         surplus.cut(150);
         assert_eq!(surplus.pages(400), 250);
+    }
+
+    #[test]
+    fn a_file_at_rest_does_not_hope_for_more_for_ever() {
+        let mut surplus = Surplus::new();
+        surplus.next_interval(10);
+        for _ in 0..INTERVALS {
+            assert!(surplus.may_grow(), "the interval with {:?} still counts", surplus.least);
+            surplus.next_interval(500);
+        }
+        assert_eq!((surplus.pages(505), surplus.may_grow()), (500, false));
+        surplus.disturbed();
+        assert!(surplus.may_grow());
     }
 }
