@@ -3,8 +3,9 @@
 //!
 //! A file is mapped read-only once, over the whole range of addresses that it may ever need, and grows
 //! inside that range: bytes beyond its end are addresses that nobody touches. So a view never moves, and
-//! no reader is ever asked to let go. Writing goes through `pwritev`, never through the map: a full disk or
-//! a bad sector then is an error of a call, where a writable map would end the process.
+//! no reader is ever asked to let go. Writing goes through calls, never through the map: a full disk or a
+//! bad sector then is an error of a call, where a writable map would end the process. The trees write each
+//! page with a `pwrite` of its own; several parts that are handed over as one extent go with `pwritev`.
 //!
 //! Why a view (`&[u8]`) may exist while the file is written: a view covers exactly the bytes that were
 //! asked for, and by the contract of [`PageFile`](super::PageFile) nobody writes where somebody else holds
@@ -35,7 +36,7 @@ use super::{FileError, PageFile};
 /// Most parts that one `pwritev` takes (`IOV_MAX` of Linux and of the BSDs).
 const PARTS_PER_WRITE: usize = 1024;
 
-/// A file on a disk, mapped read-only and written with `pwritev`.
+/// A file on a disk, mapped read-only and written with `pwrite`.
 #[derive(Debug)]
 pub struct MappedFile {
     file: File,

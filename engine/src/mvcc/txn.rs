@@ -11,7 +11,8 @@
 //! being written.
 //!
 //! One change writes up to five rows: its record; the row of LIVE, which takes the version that it supersedes along; a
-//! row of HISTORY for the version that had been there so far; and those of `LEASE_KEYS`. After an error the transaction must be dropped: part of a change may be in it.
+//! row of HISTORY for the version that had been there so far; and those of `LEASE_KEYS`. After an error the transaction
+//! must be dropped: part of a change may be in it.
 
 use super::changes::{Change, RevisionChanges};
 use super::entries::Entries;

@@ -10,7 +10,7 @@
 //!    cut where a long stretch at its end is free.
 //!
 //! After a failed write or sync nobody knows what is on the disk, so nothing is tried again: the error is
-//! latched, and recovery is left to the next start, from the log.
+//! latched, and recovery is left to the next start, from the log. A panic on the way counts as one.
 
 use super::Checkpoint;
 use super::db::{Shared, TurnUse, Writer};
@@ -29,9 +29,19 @@ struct Begun {
     slot: usize,
 }
 
+/// A checkpoint that a panic breaks off has failed like one that an error ends, also outside the writer's turn.
+struct PanicLatch<'a>(&'a Shared);
+
+impl Drop for PanicLatch<'_> {
+    fn drop(&mut self) {
+        self.0.poison_if_panicking("a checkpoint");
+    }
+}
+
 impl Shared {
     pub(super) fn checkpoint(&self) -> Result<Checkpoint, EngineError> {
         let _one_at_a_time = self.checkpointing.lock();
+        let _latch = PanicLatch(self);
         if let Some(e) = self.poisoned() {
             return Err(e);
         }
@@ -129,3 +139,6 @@ impl Shared {
         (self.pages.file.len() > keep + 2 * spare).then_some(keep + spare)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,7 +15,7 @@ use super::space::Space;
 use super::{Checkpoint, DbOptions, DbStats, Snapshot, StampFn, TreeId, TreeSpec, WriteTxn};
 use crate::check::CheckReport;
 use crate::error::{EngineError, OpenError};
-use crate::file::PageFile;
+use crate::file::{FileError, PageFile};
 
 /// A database: several trees in one file. Cloning it is cheap and gives the same database.
 #[derive(Clone)]
@@ -310,6 +310,16 @@ impl Shared {
         e
     }
 
+    /// To be called while something is dropped that holds the writer and may have been in the middle of changing what
+    /// is free or written: after a panic there (a failed assertion) nothing is known of the free pages any more, so the
+    /// database takes no more writes. Before the writer is given back.
+    pub(super) fn poison_if_panicking(&self, what: &str) {
+        if std::thread::panicking() {
+            let why = std::io::Error::other(format!("{what} was broken off by a panic"));
+            self.set_poison(FileError::new(&self.pages.file.name(), "write", 0, 0, why).into());
+        }
+    }
+
     /// The roots whose pages must stay: those that readers pin, the durable one, and the one that a
     /// checkpoint is making durable. Ascending. The newest root has been published before.
     pub(super) fn protected(&self) -> (Vec<u64>, u64) {
@@ -348,6 +358,7 @@ impl std::ops::DerefMut for Turn<'_> {
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
+        self.shared.poison_if_panicking("what had the writer's turn");
         if let Some(writer) = self.writer.take() {
             if let (Some(used), Some(observer)) = (self.used, self.shared.observer.get()) {
                 observer.given_back(used);

@@ -5,7 +5,7 @@
 //! asked whose it is. Its header names tree and level, and the page carries a key; whether it is in use is found by going
 //! down to that key from the newest root, which must lead to this very page. A page that is in use is changed without a
 //! change (its ancestors with it) and so gets the lowest free place when it is written. Free runs are jumped over by way
-//! of the free tree; a page that is free or held but not yet listed there costs one descent. Overflow runs carry their
+//! of the free tree and of what is not yet listed there, so no page is read that only an older root needs. Overflow runs carry their
 //! key too, and the pages inside them, which have no header, are passed over until the header is met.
 //!
 //! How far down: if all free pages that nobody has needed for a while (the surplus) were given back but for a reserve,

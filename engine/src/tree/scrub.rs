@@ -4,6 +4,11 @@
 //! the other copies are gone too. A scrub goes through all pages that the newest root and the newest durable meta page
 //! reach, a few at a time, and compares every checksum again, whatever has been compared before.
 //!
+//! It reads as everybody does, through the file's map and so through the system's page cache. A page that the system
+//! still has there is compared as it is there, which finds what has gone wrong in memory or was written wrongly; damage
+//! on the medium is found once the system has dropped the page and must read it again. What nobody has touched for long,
+//! and what this is for, is what a system drops first; a file that fits into memory may stay there whole.
+//!
 //! Each step pins a fresh snapshot and seeks its place by tree and key, so that no root is held between steps and writes
 //! go on: a round sees every page that is in use from its beginning to its end, and pages that come and go meanwhile
 //! perhaps. There is no clock in here; who calls chooses the pace.

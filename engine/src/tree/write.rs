@@ -189,11 +189,8 @@ impl WriteTxn {
 
 impl Drop for WriteTxn {
     fn drop(&mut self) {
-        if self.publishing && std::thread::panicking() {
-            // A failed assertion in the middle of publishing: nothing is known of the free pages any more.
-            let why = std::io::Error::other("publishing was broken off by a panic");
-            let name = self.shared.pages.file.name();
-            self.shared.set_poison(crate::file::FileError::new(&name, "write", 0, 0, why).into());
+        if self.publishing {
+            self.shared.poison_if_panicking("publishing");
         }
         if let Some(mut writer) = self.writer.take() {
             writer.dirty.clear();

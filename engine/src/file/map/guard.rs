@@ -5,8 +5,9 @@
 //!
 //! 1. Every map of a file stands in a fixed table of address ranges ([`Guard`]), written under a lock and read without
 //!    one. With the first of them a handler for SIGBUS is installed.
-//! 2. The handler looks up the address. One of ours is a [`MemoryFault`]: which file, which byte. Any other address goes
-//!    to the handler that was there before (the standard library's, which ends the process as the default action does).
+//! 2. The handler looks up the address. One of ours is a [`MemoryFault`]: which file, which byte. Any other address, and
+//!    a signal that somebody has sent, goes to what was there before (the standard library's handler, which ends the
+//!    process as the default action does).
 //! 3. With a [`FaultWatch`], the handler writes the fault into a pipe and parks its thread for good: the bytes that the
 //!    thread wants do not exist, so it cannot go on, and it cannot be unwound. The watcher, on a thread of its own, reads
 //!    the pipe, says what has happened and stops the process in an orderly way. It must not wait for the parked thread,
@@ -14,15 +15,16 @@
 //! 4. Without a watcher (tools, tests) the handler writes one line to stderr and ends the process with
 //!    [`MEMORY_FAULT_STATUS`].
 //!
-//! The handler does only what is safe in one: it reads atomics, calls `write`, `pause` and `_exit`, and its buffers are on
-//! its stack (the alternate one, which every thread of the standard library has). The range that it looks for cannot
-//! disappear meanwhile: whoever reads through a map keeps it alive, and that is the very thread in the handler. Other
-//! ranges may come and go; a range counts only when its start is the same before and after its length was read.
+//! The handler does only what is safe in one: it reads atomics, calls `write`, `pause`, `sigaction`, `signal`, `raise`
+//! and `_exit`, and its buffers are on its stack (the alternate one, which every thread of the standard library has). The
+//! range that it looks for cannot disappear meanwhile: whoever reads through a map keeps it alive, and that is the very
+//! thread in the handler. Other ranges may come and go; a range counts only when its start is the same before and after
+//! its length was read.
 
 use std::ffi::{c_int, c_void};
 use std::io::{Error, ErrorKind, PipeReader, PipeWriter, Read as _, Write as _};
 use std::os::fd::AsRawFd as _;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 /// Status of a process without a [`FaultWatch`] that has met a page which cannot be read: `EX_IOERR` of sysexits.
@@ -76,7 +78,7 @@ impl Slot {
 static TABLE: [Slot; SLOTS] = [const { Slot::new() }; SLOTS];
 /// Held by whoever changes the table.
 static CHANGING: Mutex<()> = Mutex::new(());
-/// The action that was in force before ours.
+/// The action that was in force before ours; set before ours is.
 static PREVIOUS: OnceLock<libc::sigaction> = OnceLock::new();
 /// Number of the watcher that reads the pipe; 0 for none.
 static WATCHER: AtomicU64 = AtomicU64::new(0);
@@ -84,7 +86,8 @@ static NEXT_WATCHER: AtomicU64 = AtomicU64::new(1);
 static PIPE: OnceLock<(PipeReader, PipeWriter)> = OnceLock::new();
 /// The pipe's writing end, for the handler.
 static PIPE_END: AtomicI32 = AtomicI32::new(-1);
-static HANDLER_FAILED: AtomicBool = AtomicBool::new(false);
+/// Whether the handler is installed; unset until that has been tried.
+static INSTALLED: OnceLock<bool> = OnceLock::new();
 
 /// Keeps a map in the table.
 #[derive(Debug)]
@@ -97,7 +100,7 @@ impl Guard {
     /// the system refuses the handler, the map stays unguarded.
     pub(super) fn new(name: &str, start: *const u8, len: usize) -> Self {
         let _changing = CHANGING.lock().unwrap_or_else(PoisonError::into_inner);
-        if !install() {
+        if !*INSTALLED.get_or_init(install) {
             return Self { slot: None };
         }
         let free = TABLE.iter().position(|slot| slot.start.load(Ordering::Relaxed) == 0);
@@ -123,30 +126,24 @@ impl Drop for Guard {
     }
 }
 
-/// Installs the handler once in a process. Called with [`CHANGING`] held.
+/// Installs the handler; false when the system refuses it. Called once in a process.
 fn install() -> bool {
-    if PREVIOUS.get().is_some() {
-        return true;
-    }
-    if HANDLER_FAILED.load(Ordering::Relaxed) {
-        return false;
-    }
     // SAFETY: an all-zero `sigaction` is a valid value of the plain C struct; both calls get pointers to live values of
     // it; and the handler does only what is allowed in one (module head).
-    let installed = unsafe {
+    unsafe {
         let mut previous: libc::sigaction = std::mem::zeroed();
-        let known = libc::sigaction(libc::SIGBUS, std::ptr::null(), &raw mut previous) == 0;
+        if libc::sigaction(libc::SIGBUS, std::ptr::null(), &raw mut previous) != 0 {
+            return false;
+        }
         // Known before the handler can run, which passes on to it.
-        let _ = PREVIOUS.set(previous);
+        PREVIOUS.get_or_init(|| previous);
         let mut ours: libc::sigaction = std::mem::zeroed();
         let handler: extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void) = on_sigbus;
         ours.sa_sigaction = handler as usize;
         ours.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
         libc::sigemptyset(&raw mut ours.sa_mask);
-        known && libc::sigaction(libc::SIGBUS, &raw const ours, std::ptr::null_mut()) == 0
-    };
-    HANDLER_FAILED.store(!installed, Ordering::Relaxed);
-    installed
+        libc::sigaction(libc::SIGBUS, &raw const ours, std::ptr::null_mut()) == 0
+    }
 }
 
 extern "C" fn on_sigbus(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
@@ -156,7 +153,7 @@ extern "C" fn on_sigbus(signal: c_int, info: *mut libc::siginfo_t, context: *mut
     let found = TABLE.iter().enumerate().find_map(|(n, slot)| Some((n, slot.offset_of(address)?)));
     match found {
         Some((slot, offset)) if code > 0 => meet(slot, offset as u64, code),
-        _ => pass_on(signal, info, context),
+        _ => pass_on(signal, info, context, code),
     }
 }
 
@@ -182,13 +179,19 @@ fn meet(slot: usize, offset: u64, code: c_int) -> ! {
     }
 }
 
-/// The fault is not ours: what was in force before decides.
-fn pass_on(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
+/// The signal is not about one of our maps: what was in force before decides.
+///
+/// A signal that was sent (by `kill`, with a code that is not positive; or by the kernel about memory that nobody has
+/// touched yet, 5) does not come back when the handler returns, unlike that of an instruction, which is tried again. So
+/// where the default action is due, it has to be raised; raised in here it is delivered when the handler returns.
+fn pass_on(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void, code: c_int) {
+    let comes_back = code > 0 && code != 5;
     let previous = PREVIOUS.get().map_or((libc::SIG_DFL, 0), |old| (old.sa_sigaction, old.sa_flags));
     match previous {
+        // What an instruction has caused cannot be ignored: it would be tried again for ever.
+        (libc::SIG_IGN, _) if !comes_back => return,
         (libc::SIG_DFL | libc::SIG_IGN, _) => {
-            // SAFETY: plain calls with valid arguments, allowed in a handler. The instruction is tried again when the
-            // handler returns, and the default action then ends the process.
+            // SAFETY: a plain call with valid arguments, allowed in a handler.
             unsafe { libc::signal(signal, libc::SIG_DFL) };
         }
         (handler, flags) if flags & libc::SA_SIGINFO != 0 => {
@@ -202,6 +205,21 @@ fn pass_on(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
             let handler: extern "C" fn(c_int) = unsafe { std::mem::transmute(handler) };
             handler(signal);
         }
+    }
+    // The standard library's handler, too, puts the default action in force and leaves the rest to it.
+    if !comes_back && is_default(signal) {
+        // SAFETY: a plain call with a valid argument, allowed in a handler.
+        unsafe { libc::raise(signal) };
+    }
+}
+
+/// Whether the default action is in force.
+fn is_default(signal: c_int) -> bool {
+    // SAFETY: an all-zero `sigaction` is a valid value of the plain C struct, the call gets a pointer to it, and is
+    // allowed in a handler.
+    unsafe {
+        let mut now: libc::sigaction = std::mem::zeroed();
+        libc::sigaction(signal, std::ptr::null(), &raw mut now) == 0 && now.sa_sigaction == libc::SIG_DFL
     }
 }
 

@@ -192,6 +192,11 @@ impl HeldPages {
         self.in_tree.range(from..to).next_back().map_or(from, |(_, held)| held.start + held.pages)
     }
 
+    /// Where the run around `page` begins that is not in the free tree.
+    pub(super) fn fresh_run_around(&self, page: u64) -> Option<u64> {
+        self.fresh().find(|run| (run.start..run.start + run.pages).contains(&page)).map(|run| run.start)
+    }
+
     /// Every run that is not in the free tree.
     pub(super) fn fresh(&self) -> impl Iterator<Item = &Held> + '_ {
         self.waiting.values().flat_map(|waiting| &waiting.fresh)
@@ -225,6 +230,7 @@ mod tests {
         held.add_fresh(run(7, 3, 9), 3);
         held.add_in_tree(run(20, 3, 9), 3);
         assert_eq!((held.pages_waiting_for(3), held.fresh_pages(), held.in_tree_pages()), (2, 1, 1));
+        assert_eq!([6, 7, 8, 20].map(|page| held.fresh_run_around(page)), [None, Some(7), None, None]);
         let let_go = held.look(&[2, 3, 8]);
         assert!(let_go.fresh.is_empty() && let_go.lowest_in_tree.is_none());
         let let_go = held.look(&[2, 8]);

@@ -204,11 +204,18 @@ impl Space {
         Ok(())
     }
 
-    /// Where the free run around `page` begins, if it is known to be free. Held pages that are not in the tree are not
-    /// found.
+    /// Where the free run around `page` begins, if it is free for the newest root: ready, held or left by the free tree.
+    /// Looks through the lists in memory, which [`Space::tidy`] keeps short.
     pub(super) fn free_run_around(&self, pages: &Pages, page: u64) -> Result<Option<u64>, EngineError> {
         if let Some(start) = self.ready.run_around(page) {
             return Ok(Some(start));
+        }
+        if let Some(start) = self.held.fresh_run_around(page) {
+            return Ok(Some(start));
+        }
+        let left = self.tree.freed.iter().find(|run| (run.start..run.start + run.pages).contains(&page));
+        if let Some(run) = left {
+            return Ok(Some(run.start));
         }
         Ok(self.tree.run_around(pages, page)?.map(|(start, _)| start))
     }
@@ -246,3 +253,6 @@ impl Space {
         Ok(moved)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -138,3 +138,53 @@ fn a_watcher_can_be_stopped_and_a_map_leaves_the_table() {
     let (output, ..) = child("a_watcher_can_be_stopped_and_a_map_leaves_the_table");
     assert_eq!(output.status.code(), Some(42), "{}", String::from_utf8_lossy(&output.stderr));
 }
+
+/// Sends the signal to this process as anybody could, and waits long enough for it to arrive.
+fn send_sigbus() {
+    let sent =
+        Command::new("sh").args(["-c", &format!("kill -BUS {}", std::process::id())]).status().unwrap();
+    assert!(sent.success());
+    std::thread::sleep(Duration::from_millis(500));
+}
+
+/// A signal that was sent ends the process as it would have without our handler, at the first time.
+#[test]
+fn a_signal_that_was_sent_is_not_swallowed() {
+    if let Some(folder) = in_child() {
+        let _ours = cut_file(&folder);
+        send_sigbus();
+        exit_now(42);
+    }
+    let (output, ..) = child("a_signal_that_was_sent_is_not_swallowed");
+    assert_eq!(output.status.signal(), Some(libc::SIGBUS), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// The same where nobody had a handler before.
+#[test]
+fn a_signal_that_was_sent_is_not_swallowed_by_default() {
+    if let Some(folder) = in_child() {
+        // SAFETY: the default action is a valid one, and no map is guarded yet.
+        unsafe { libc::signal(libc::SIGBUS, libc::SIG_DFL) };
+        let _ours = cut_file(&folder);
+        send_sigbus();
+        exit_now(42);
+    }
+    let (output, ..) = child("a_signal_that_was_sent_is_not_swallowed_by_default");
+    assert_eq!(output.status.signal(), Some(libc::SIGBUS), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// Who ignored the signal before goes on ignoring it when it is sent, and a fault is named afterwards as before.
+#[test]
+fn an_ignored_signal_stays_ignored_and_the_handler_stays() {
+    if let Some(folder) = in_child() {
+        // SAFETY: to ignore is a valid action, and no map is guarded yet.
+        unsafe { libc::signal(libc::SIGBUS, libc::SIG_IGN) };
+        let file = cut_file(&folder);
+        send_sigbus();
+        touch(&file, 20_000);
+        unreachable!("a byte that is not there was read");
+    }
+    let (output, ..) = child("an_ignored_signal_stays_ignored_and_the_handler_stays");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(MEMORY_FAULT_STATUS), "{said}");
+}
