@@ -294,3 +294,78 @@ fn what_a_snapshot_holds_is_told() {
     assert_eq!(db.stats().pages_held_by_readers, 0);
     assert_clean(&db);
 }
+
+/// The list of free pages itself needs some of them, so the number that is ready goes up and down around the threshold.
+#[test]
+fn an_idle_database_wants_no_more_checkpoints_after_a_while() {
+    for deleted in 60..140_u32 {
+        let db = open(&Arc::new(MemFile::new()), 512);
+        let mut txn = db.write();
+        for n in 0..400_u32 {
+            txn.put(FIRST, &n.to_be_bytes(), &[1; 600]).unwrap();
+        }
+        txn.publish().unwrap();
+        db.checkpoint().unwrap();
+        let mut txn = db.write();
+        for n in 0..deleted {
+            txn.delete(FIRST, &(2 * n).to_be_bytes()).unwrap();
+        }
+        txn.publish().unwrap();
+        db.checkpoint().unwrap();
+        let mut checkpoints = 0;
+        while db.stats().wants_checkpoint {
+            checkpoints += 1;
+            assert!(checkpoints < 12, "{deleted} deleted: {:?}", db.stats());
+            db.checkpoint().unwrap();
+        }
+    }
+}
+
+/// Runs steps until there is nothing more to do before a checkpoint, and then one.
+fn steps_and_checkpoint(db: &Db) {
+    while db.relocate_step(32).unwrap() == Relocation::More {}
+    db.checkpoint().unwrap();
+}
+
+#[test]
+fn a_request_waits_for_what_the_durable_root_holds() {
+    let file = Arc::new(MemFile::new());
+    let db = open(&file, 512);
+    let (mut model, mut numbers) = (Model::new(), Numbers(8));
+    fill(&db, &mut model, &mut numbers, 3000);
+    db.checkpoint().unwrap();
+    let full = db.stats();
+    thin_out(&db, &mut model, 10, &mut numbers);
+    db.hurry_relocation();
+    // Fewer checkpoints than it takes to learn what is surplus.
+    for _ in 0..3 {
+        steps_and_checkpoint(&db);
+    }
+    assert!(db.stats().pages < full.pages / 2, "{full:?}\n{:?}", db.stats());
+    assert_same(&db.snapshot(), &model);
+    assert_clean(&db);
+}
+
+#[test]
+fn a_request_is_served_though_there_is_always_something_free() {
+    let file = Arc::new(MemFile::new());
+    let db = open(&file, 512);
+    let mut numbers = Numbers(9);
+    let mut moved = 0;
+    for round in 0..60 {
+        let mut txn = db.write();
+        for _ in 0..4000 {
+            txn.put(FIRST, &numbers.below(20_000).to_be_bytes(), &[numbers.below(256) as u8; 60]).unwrap();
+        }
+        txn.publish().unwrap();
+        db.checkpoint().unwrap();
+        if round == 20 {
+            db.hurry_relocation();
+        }
+        while db.relocate_step(64).unwrap() == Relocation::More {
+            moved += u64::from(round > 30);
+        }
+    }
+    assert_eq!(moved, 0, "steps long after the request: {:?}", db.stats());
+    assert_clean(&db);
+}

@@ -1,6 +1,6 @@
 //! The database: what snapshots, the writer and checkpoints share.
 
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock};
 
 use parking_lot::{Condvar, Mutex};
@@ -39,8 +39,9 @@ pub(crate) struct Shared {
     poison: OnceLock<EngineError>,
     pub(super) figures: Mutex<Figures>,
     pub(super) limit_bytes: u64,
-    /// Pages are to be moved off the end of the file even if the free ones were needed a moment ago.
-    pub(super) hurry: AtomicBool,
+    /// How often somebody has asked to have pages moved off the end of the file even if the free ones were needed a moment
+    /// ago.
+    pub(super) relocation_requests: AtomicU64,
     observer: OnceLock<Arc<dyn TurnObserver>>,
 }
 
@@ -142,7 +143,7 @@ impl Db {
             poison: OnceLock::new(),
             figures: Mutex::new(figures),
             limit_bytes: parts.limit_bytes,
-            hurry: AtomicBool::new(false),
+            relocation_requests: AtomicU64::new(0),
             observer: OnceLock::new(),
         };
         Self(Arc::new(shared), Arc::new(Seats::new()))
@@ -283,7 +284,7 @@ impl Shared {
         // A few intervals without need make free pages a surplus.
         let (surplus, reserve) = (space.surplus(false), reserve(space));
         let enough = WORTH_IT * reserve;
-        let unsettled = space.surplus(true) > enough && surplus <= enough && space.surplus_may_grow();
+        let unsettled = space.surplus_may_rise() && space.surplus(true) > enough && surplus <= enough;
         let can_be_cut = space.tail_pages(&self.pages)? > reserve
             || self.length_after_cut(space.high_water.max(durable.high_water)).is_some();
         let mut figures = self.figures.lock();

@@ -5,13 +5,17 @@
 //! asked whose it is. Its header names tree and level, and the page carries a key; whether it is in use is found by going
 //! down to that key from the newest root, which must lead to this very page. A page that is in use is changed without a
 //! change (its ancestors with it) and so gets the lowest free place when it is written. Free runs are jumped over by way
-//! of the free tree and of what is not yet listed there, so no page is read that only an older root needs. Overflow runs carry their
-//! key too, and the pages inside them, which have no header, are passed over until the header is met.
+//! of the free tree and of what is not yet listed there, so no page is read that only an older root needs. Overflow runs
+//! carry their key too, and the pages inside them, which have no header, are passed over until the header is met.
 //!
 //! How far down: if all free pages that nobody has needed for a while (the surplus) were given back but for a reserve,
 //! the file would end at the *floor*. Moving begins only when there is a few times the reserve to gain, goes on until the scan
 //! has reached the floor, and then waits for a checkpoint: only that makes the pages that were left free to be given up,
 //! and a file that is overwritten all the time has no surplus. So nothing moves in a steady state.
+//!
+//! Somebody who asks for it (a *request*) has all that is ready count as surplus, for a few scans: the first one begins when what had
+//! been freed before the request is held by the durable root no more. Then the request is served, whatever there is left to
+//! gain: else a file that is overwritten all the time would have its pages moved for ever.
 //!
 //! Each step is bounded in the pages it writes and in those it looks at. It is a write transaction like any other.
 
@@ -40,6 +44,9 @@ const AHEAD_STEPS: u64 = 8;
 /// Pages looked at in one step, for each page that it may write.
 const LOOKS_PER_PAGE: u64 = 8;
 
+/// Scans for one request at the most. The first leaves gaps that the next ones fill.
+const REQUESTED_SCANS: u32 = 3;
+
 /// Where the moving of pages stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Relocation {
@@ -57,7 +64,20 @@ pub(super) struct Mover {
     /// Pages from here on have been looked at; `None` between two scans.
     at: Option<u64>,
     /// The durable transaction when the last scan came to its end.
-    ended: u64,
+    ended: Option<u64>,
+    /// The scan has moved something.
+    has_moved: bool,
+    request: Request,
+}
+
+/// The newest request to move pages even if the free ones were needed a moment ago.
+#[derive(Debug, Default)]
+struct Request {
+    number: u64,
+    /// The newest transaction when it was noticed.
+    newest: u64,
+    /// So many scans are left to it; 0 when it has been served.
+    scans: u32,
 }
 
 impl Mover {
@@ -68,16 +88,44 @@ impl Mover {
         (surplus > enough).then(|| space.high_water - surplus + reserve)
     }
 
-    /// Where to go on, and down to which page.
-    fn plan(&mut self, space: &Space, durable: u64, hurry: bool) -> Result<(u64, u64), Relocation> {
-        let Some(floor) = self.floor(space, hurry) else {
-            self.at = None;
+    /// Takes note of the newest request's number.
+    fn notice(&mut self, number: u64, newest: u64) {
+        if number != self.request.number {
+            self.request = Request { number, newest, scans: REQUESTED_SCANS };
+            self.ended = None;
+        }
+    }
+
+    /// Where to go on, and down to which page. `letting_go`: more pages are about to become ready.
+    fn plan(&mut self, space: &Space, durable: u64, letting_go: bool) -> Result<(u64, u64), Relocation> {
+        let requested = self.request.scans > 0;
+        if requested && durable < self.request.newest {
+            return Err(Relocation::Waiting);
+        }
+        if requested && letting_go {
+            return Err(Relocation::More);
+        }
+        if self.at.is_none() && self.ended == Some(durable) {
+            return Err(if self.floor(space, requested).is_some() {
+                Relocation::Waiting
+            } else {
+                Relocation::Idle
+            });
+        }
+        let Some(floor) = self.floor(space, requested) else {
+            (self.at, self.request.scans) = (None, 0);
             return Err(Relocation::Idle);
         };
-        match self.at {
-            None if self.ended == durable => Err(Relocation::Waiting),
-            at => Ok((at.unwrap_or(u64::MAX).min(space.high_water), floor)),
+        if self.at.is_none() {
+            self.has_moved = false;
         }
+        Ok((self.at.unwrap_or(u64::MAX).min(space.high_water), floor))
+    }
+
+    /// The scan has come to its end. One that could move nothing will not do better the next time.
+    fn end(&mut self, durable: u64) {
+        (self.at, self.ended) = (None, Some(durable));
+        self.request.scans = if self.has_moved { self.request.scans.saturating_sub(1) } else { 0 };
     }
 }
 
@@ -106,14 +154,12 @@ impl WriteTxn {
         if self.repack(durable, most_pages)? {
             return Ok(Relocation::More);
         }
+        let newest = self.base.txn;
         let Writer { space, mover, .. } = &mut **self.writer.as_mut().expect(HAS_WRITER);
-        let hurry = shared.hurry.load(Ordering::Relaxed);
-        let (mut at, floor) = match mover.plan(space, durable, hurry) {
+        mover.notice(shared.relocation_requests.load(Ordering::Relaxed), newest);
+        let (mut at, floor) = match mover.plan(space, durable, space.is_letting_go(&protected)) {
             Ok(plan) => plan,
             Err(nothing) => {
-                if nothing == Relocation::Idle {
-                    shared.hurry.store(false, Ordering::Relaxed);
-                }
                 shared.tell(self.writer.as_ref().expect(HAS_WRITER), 0)?;
                 return Ok(nothing);
             }
@@ -136,11 +182,12 @@ impl WriteTxn {
         // Pages of the free tree may have moved though nothing will be published.
         shared.tell(writer, 0)?;
         let mover = &mut writer.mover;
+        mover.has_moved |= written > 0;
         if at > floor {
             mover.at = Some(at);
             return Ok(Relocation::More);
         }
-        (mover.at, mover.ended) = (None, durable);
+        mover.end(durable);
         Ok(Relocation::Waiting)
     }
 
@@ -219,9 +266,10 @@ impl Db {
     }
 
     /// Has pages moved off the end of the file from the next step on, even if what is free now was needed a moment ago;
-    /// until there is nothing more to gain.
+    /// for a few scans of the file, which begin when what is free by now is no longer held by the durable root. To be
+    /// followed by steps and checkpoints.
     pub fn hurry_relocation(&self) {
-        self.0.hurry.store(true, Ordering::Relaxed);
+        self.0.relocation_requests.fetch_add(1, Ordering::Relaxed);
     }
 }
 

@@ -130,3 +130,22 @@ fn ascending_keys_in_the_middle_fill_their_pages() {
     let leaves = db.stats().pages_in_use - before;
     assert!(leaves < 2000 / 10 * 5 / 4, "{leaves} pages");
 }
+
+#[test]
+fn few_ready_runs_stay_in_memory_after_a_large_transaction() {
+    let db = open(&Arc::new(MemFile::new()));
+    let mut txn = db.write();
+    for n in 0..6000_u32 {
+        txn.put(TreeId(0), &n.to_be_bytes(), &[1; 600]).unwrap();
+    }
+    txn.publish().unwrap();
+    // Nothing is durable yet, so that what is freed is ready at once; and no two of the runs touch.
+    let mut txn = db.write();
+    for n in (0..6000_u32).step_by(2) {
+        txn.delete(TreeId(0), &n.to_be_bytes()).unwrap();
+    }
+    txn.publish().unwrap();
+    let (runs, limit) = db.0.take_turn().space.ready_runs();
+    assert!(runs > 0 && runs <= limit, "{runs} runs");
+    assert!(db.check().is_clean());
+}

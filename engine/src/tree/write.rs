@@ -23,7 +23,7 @@ pub struct WriteTxn {
     pub(super) shared: Arc<Shared>,
     /// Always there until the transaction is dropped.
     pub(super) writer: Option<Box<Writer>>,
-    base: Arc<Root>,
+    pub(super) base: Arc<Root>,
     pub(super) root: Root,
     pub(super) freed: Vec<Freed>,
     pub(super) failed: Option<EngineError>,

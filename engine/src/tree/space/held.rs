@@ -125,6 +125,11 @@ impl HeldPages {
         taken
     }
 
+    /// Whether there is more to look at again.
+    pub(super) fn is_letting_go(&self, protected: &[u64]) -> bool {
+        self.waiting.keys().any(|txn| protected.binary_search(txn).is_err())
+    }
+
     /// Looks again at what waits for roots that are not among the protected ones any more, a bounded number of runs.
     pub(super) fn look(&mut self, protected: &[u64]) -> LetGo {
         let gone: Vec<u64> =

@@ -23,7 +23,8 @@
 //! nothing but what is taken out of it, and opening a file loads none of it.
 //!
 //! What is done in one go is bounded, in pages and looks, whatever the size of the file and however much
-//! is free or held: it happens with the writer's turn.
+//! is free or held: it happens with the writer's turn. The exception is what a transaction itself has freed: it pays for that
+//! when it is published, and leaves nothing of it to the next one or to a checkpoint.
 
 mod free_tree;
 mod held;
@@ -107,6 +108,22 @@ impl Space {
         if hurry { ready } else { self.surplus.pages(ready) }
     }
 
+    /// Whether the surplus can become larger though nobody writes, by checkpoints alone.
+    pub(super) fn surplus_may_rise(&self) -> bool {
+        self.surplus.may_rise()
+    }
+
+    /// Whether more held pages become ready when the lists are tidied again.
+    pub(super) fn is_letting_go(&self, protected: &[u64]) -> bool {
+        self.held.is_letting_go(protected)
+    }
+
+    /// Runs that are ready in memory, and their limit, for a check.
+    #[cfg(test)]
+    pub(super) fn ready_runs(&self) -> (usize, usize) {
+        (self.ready.runs(), READY_LIMIT)
+    }
+
     /// Contiguous pages: the lowest free ones that are ready, or else new ones behind the end.
     pub(super) fn take(&mut self, pages: &Pages, count: u64) -> Result<u64, EngineError> {
         self.refill(pages, count)?;
@@ -118,11 +135,6 @@ impl Space {
         Ok(start)
     }
 
-    /// Whether checkpoints alone may make the surplus larger.
-    pub(super) fn surplus_may_grow(&self) -> bool {
-        self.surplus.may_grow()
-    }
-
     /// Takes in what transaction `freed` has freed. `protected` are the protected roots, ascending.
     pub(super) fn release(
         &mut self,
@@ -132,7 +144,7 @@ impl Space {
         protected: &[u64],
     ) -> Result<(), EngineError> {
         self.surplus.note(self.ready_pages());
-        self.surplus.disturbed();
+        self.surplus.disturb();
         for run in runs {
             self.check_range(pages, run.start, run.pages)?;
             let held = Held { start: run.start, pages: run.pages, written: run.written, freed };
@@ -163,6 +175,7 @@ impl Space {
     /// Lets go of held pages that nobody needs any more, and keeps the lists in memory short.
     pub(super) fn tidy(&mut self, pages: &Pages, protected: &[u64]) -> Result<(), EngineError> {
         self.scan.rest();
+        let before = self.ready_pages();
         let let_go = self.held.look(protected);
         for (start, len) in let_go.fresh {
             self.make_ready(pages, start, len)?;
@@ -170,11 +183,12 @@ impl Space {
         if let Some(lowest) = let_go.lowest_in_tree {
             self.scan.ready(lowest);
         }
+        self.surplus.let_go(before, self.ready_pages());
         if self.held.fresh_runs() > HELD_LIMIT {
             self.hold_in_tree(pages, self.held.fresh_runs() - HELD_LIMIT + HELD_BATCH)?;
         }
         if self.ready.runs() > READY_LIMIT {
-            let upper = self.ready.split_off_upper_half();
+            let upper = self.ready.split_off_after(READY_LIMIT / 2);
             self.put_into_tree(pages, upper)?;
         }
         Ok(())

@@ -112,10 +112,10 @@ impl Ready {
         std::mem::take(&mut self.runs)
     }
 
-    /// Takes the higher half of the runs out.
-    pub(super) fn split_off_upper_half(&mut self) -> BTreeMap<u64, u64> {
-        let middle = self.runs.keys().nth(self.runs.len() / 2).copied();
-        let upper: BTreeMap<u64, u64> = middle.map(|key| self.runs.split_off(&key)).unwrap_or_default();
+    /// Takes all runs out but the `kept` lowest ones.
+    pub(super) fn split_off_after(&mut self, kept: usize) -> BTreeMap<u64, u64> {
+        let first = self.runs.keys().nth(kept).copied();
+        let upper: BTreeMap<u64, u64> = first.map(|key| self.runs.split_off(&key)).unwrap_or_default();
         for (&start, &len) in &upper {
             self.long.remove(&(len, start));
             self.pages -= len;
@@ -149,12 +149,12 @@ mod tests {
     }
 
     #[test]
-    fn the_upper_half_can_be_split_off() {
+    fn the_upper_runs_can_be_split_off() {
         let mut ready = Ready::default();
         for start in [10, 20, 30, 40] {
             assert!(ready.add(start, 2));
         }
-        let upper: Vec<_> = ready.split_off_upper_half().into_iter().collect();
+        let upper: Vec<_> = ready.split_off_after(2).into_iter().collect();
         assert_eq!(upper, [(30, 2), (40, 2)]);
         assert_eq!(
             (ready.pages(), ready.take(2), ready.take(2), ready.take(2)),
