@@ -9,13 +9,13 @@
 //! carry their key too, and the pages inside them, which have no header, are passed over until the header is met.
 //!
 //! How far down: if all free pages that nobody has needed for a while (the surplus) were given back but for a reserve,
-//! the file would end at the *floor*. Moving begins only when there is a few times the reserve to gain, goes on until the scan
-//! has reached the floor, and then waits for a checkpoint: only that makes the pages that were left free to be given up,
-//! and a file that is overwritten all the time has no surplus. So nothing moves in a steady state.
+//! the file would end at the *floor*. Moving begins only when there is a few times the reserve to gain, goes on until the
+//! scan has reached the floor, and then waits for a checkpoint: only that makes the pages that were left free to be given
+//! up, and a file that is overwritten all the time has no surplus. So nothing moves in a steady state.
 //!
-//! Somebody who asks for it (a *request*) has all that is ready count as surplus, for a few scans: the first one begins when what had
-//! been freed before the request is held by the durable root no more. Then the request is served, whatever there is left to
-//! gain: else a file that is overwritten all the time would have its pages moved for ever.
+//! Somebody who asks for it (a *request*) has all that is ready count as surplus, for a few scans: the first one begins
+//! when what had been freed before the request is held by the durable root no more. Then the request is served, whatever
+//! there is left to gain: else a file that is overwritten all the time would have its pages moved for ever.
 //!
 //! Each step is bounded in the pages it writes and in those it looks at. It is a write transaction like any other.
 

@@ -65,8 +65,10 @@ fn the_mover_reads_no_page_that_is_held() {
     db.checkpoint().unwrap();
     db.checkpoint().unwrap();
     let reader = db.snapshot();
-    put(3_600..4_000, 2);
+    // The request is noticed before the put, so that it need not wait until what the put frees is durable.
     db.hurry_relocation();
+    db.relocate_step(1).unwrap();
+    put(3_600..4_000, 2);
 
     let held: BTreeSet<u64> = {
         let turn = db.0.take_turn();
