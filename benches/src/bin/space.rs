@@ -1,10 +1,6 @@
-//! How small a database file gets after most of its contents were deleted and compacted, while writes go on, and how long
-//! the writer is held by each step on the way:
-//! `cargo run --release -p holdfast-benches --no-default-features --features space --bin space -- --help`
-//!
-//! The engine is driven as a member drives it: one thread applies batches and, between them, runs bounded steps of
-//! compaction and of moving pages; another makes checkpoints, by bytes and by time. The database is loaded, nine tenths of
-//! the keys are deleted and compacted, and then the survivors are overwritten at a fixed rate while the file is watched.
+//! How small a database file gets after nine tenths of its keys were deleted and compacted, while the survivors are
+//! overwritten at a fixed rate, and how long the writer is held by each step: `benches/README.md` has the command.
+//! One thread applies batches and runs bounded steps between them; another makes checkpoints, as in a member.
 
 use std::error::Error;
 use std::path::PathBuf;
