@@ -337,7 +337,7 @@ fn run(options: &Options, member: &mut Member) -> Outcome<()> {
         Order::Ascending => 1,
         Order::Random => (mix(keys) % keys) | 1,
     };
-    let stride = (stride..).find(|&stride| gcd(stride, keys) == 1).unwrap_or(1);
+    let stride = (stride..stride + keys).find(|&stride| gcd(stride, keys) == 1).unwrap_or(1);
     let mut batch = Vec::new();
     for n in 0..keys {
         batch.push(n.wrapping_mul(stride) % keys);
