@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use holdfast_engine::file::MappedFile;
-use holdfast_engine::mvcc::{RangeQuery, SortOrder, SortTarget, Store, trees};
+use holdfast_engine::mvcc::{RangeQuery, Store, trees};
 use holdfast_engine::tree::{Db, DbOptions};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
@@ -18,20 +18,7 @@ const KEYS: u64 = 20_000;
 const BATCH: u64 = 500;
 const RANGE_KEYS: i64 = 1000;
 
-const ALL: RangeQuery<'static> = RangeQuery {
-    key: b"\0",
-    range_end: b"\0",
-    revision: 0,
-    limit: 0,
-    keys_only: false,
-    count_only: false,
-    min_mod_revision: 0,
-    max_mod_revision: 0,
-    min_create_revision: 0,
-    max_create_revision: 0,
-    order: SortOrder::None,
-    target: SortTarget::Key,
-};
+const ALL: RangeQuery<'static> = RangeQuery::of(b"\0", b"\0");
 
 fn key(number: u64) -> [u8; 40] {
     let mut key = *b"/registry/pods/default/p0000000000000000";

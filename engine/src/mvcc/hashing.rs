@@ -137,7 +137,9 @@ impl HashWalk {
         let reader = Reader { compact_revision: *compact_revision, ..view.reader() };
         let Some(hash) = hasher.step(&reader, STEP_ROWS)? else {
             if let (Some(hold), Some(passed)) = (&self.hold, hasher.passed()) {
-                hold.raise(passed);
+                // One less: a compaction at `passed` itself would not be held, and what is superseded inside that
+                // revision has not all been hashed.
+                hold.raise(passed - 1);
             }
             return Ok(None);
         };

@@ -65,6 +65,24 @@ pub struct RangeQuery<'a> {
 }
 
 impl<'a> RangeQuery<'a> {
+    /// All of a range at the current revision, in the order of keys.
+    pub const fn of(key: &'a [u8], range_end: &'a [u8]) -> Self {
+        Self {
+            key,
+            range_end,
+            revision: 0,
+            limit: 0,
+            keys_only: false,
+            count_only: false,
+            min_mod_revision: 0,
+            max_mod_revision: 0,
+            min_create_revision: 0,
+            max_create_revision: 0,
+            order: SortOrder::None,
+            target: SortTarget::Key,
+        }
+    }
+
     /// The keys that it is about.
     pub fn keys(&self) -> KeyRange<'a> {
         KeyRange::new(self.key, self.range_end)

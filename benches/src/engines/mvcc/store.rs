@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use clap::ValueEnum;
 use holdfast_engine::file::MappedFile;
-use holdfast_engine::mvcc::{CompactProgress, RangeQuery, SortOrder, SortTarget, Store, trees};
+use holdfast_engine::mvcc::{CompactProgress, RangeQuery, Store, trees};
 use holdfast_engine::tree::{Db, DbOptions};
 
 use super::super::contender::{self, Contest};
@@ -33,20 +33,7 @@ const PART: u64 = 10;
 /// Where keys end that a removal takes from the beginning of all, in a random order: [`PART`] of all keys.
 const RANDOM_PART_END: u64 = u64::MAX / PART;
 
-const ALL: RangeQuery<'static> = RangeQuery {
-    key: b"\0",
-    range_end: b"\0",
-    revision: 0,
-    limit: 0,
-    keys_only: false,
-    count_only: false,
-    min_mod_revision: 0,
-    max_mod_revision: 0,
-    min_create_revision: 0,
-    max_create_revision: 0,
-    order: SortOrder::None,
-    target: SortTarget::Key,
-};
+const ALL: RangeQuery<'static> = RangeQuery::of(b"\0", b"\0");
 
 /// Runs the process of the store.
 pub(crate) fn serve(job: &MvccJob) -> Outcome<()> {

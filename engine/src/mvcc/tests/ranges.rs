@@ -5,20 +5,7 @@ use crate::mvcc::{
     CompactProgress, HoldStats, KeyValue, MvccError, RangeQuery, RangeResult, SortOrder, SortTarget,
 };
 
-const K: RangeQuery<'static> = RangeQuery {
-    key: b"k",
-    range_end: b"l",
-    revision: 0,
-    limit: 0,
-    keys_only: false,
-    count_only: false,
-    min_mod_revision: 0,
-    max_mod_revision: 0,
-    min_create_revision: 0,
-    max_create_revision: 0,
-    order: SortOrder::None,
-    target: SortTarget::Key,
-};
+const K: RangeQuery<'static> = RangeQuery::of(b"k", b"l");
 
 /// `a` at revision 2, `k0` … `k4` at 3 … 7, with falling values.
 fn observed() -> TestStore {
